@@ -1,0 +1,1 @@
+"""Parse, call a door, print; start the servers."""

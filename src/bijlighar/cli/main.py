@@ -1,0 +1,72 @@
+"""The command `bijlighar`: a tree of words, each in a module that is imported only when its word is used."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from bijlighar import __version__
+from bijlighar.base.errors import BijligharError
+
+#: word -> (module, command in it, help line); the order is that of `--help`.
+WORDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("demo", "demo", "Run a whole smart-metered town and leave it open to look at."),
+    "serve": ("serve", "serve", "Run everything of one home in one process."),
+    "web": ("serve", "web", "Run the web server alone."),
+    "headend": ("serve", "headend", "Run the head-end alone."),
+    "worker": ("serve", "worker", "Run the background work alone."),
+    "meter": ("meter", "meter", "Speak with one meter, or simulate many."),
+    "office": ("office", "office", "Offices and people."),
+    "person": ("office", "person", "People and their roles."),
+    "registry": ("registry", "registry", "Consumers, meters, network and keys, from files."),
+    "readings": ("readings", "readings", "Readings from files."),
+    "validate": ("validate", "validate", "Check readings and estimate what is missing."),
+    "balance": ("balance", "balance", "Losses per transformer or feeder."),
+    "tariff": ("tariff", "tariff", "Tariff books: check one, price with one."),
+    "bill": ("bill", "bill", "Bills: run a month, show one, make its PDF."),
+    "arrears": ("arrears", "arrears", "Arrears, lists, approval, disconnection."),
+    "policy": ("arrears", "policy", "The arrears policy: check a file, explain an account."),
+    "halt": ("arrears", "halt", "Stop every disconnection at once."),
+    "resume": ("arrears", "resume", "Allow disconnections again."),
+    "alarm": ("alarm", "alarm", "Alarms: list them, acknowledge one."),
+    "rollout": ("rollout", "rollout", "The roll-out: plan, stock, work orders."),
+    "provider": ("provider", "provider", "The fake message and payment providers of a demo."),
+    "doctor": ("doctor", "doctor", "Say whether the home is well, and what to do if not."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a word's module only when the word is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the words in the order of the straight line."""
+        return list(WORDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of a word."""
+        if cmd_name not in WORDS:
+            return None
+        module, name, _ = WORDS[cmd_name]
+        command: click.Command = getattr(import_module(f"bijlighar.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the words and their help lines without importing their modules."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(word, line) for word, (_, _, line) in WORDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bijlighar")
+def bijlighar() -> None:
+    """Bijlighar (बिजलीघर): run the smart meters of an electricity distribution company."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; an anticipated failure is one line on stderr and exit status 1."""
+    try:
+        bijlighar.main(args=arguments, prog_name="bijlighar")
+    except BijligharError as problem:
+        click.echo(f"bijlighar: {problem} [{problem.code}]", err=True)
+        sys.exit(1)

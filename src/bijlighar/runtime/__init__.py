@@ -1,0 +1,1 @@
+"""Wiring, settings, route, clock: no business decision."""

@@ -1,0 +1,1 @@
+"""SQL engine, transactions, migrations, packed columns, the mechanics of jobs and inbox: no business word."""

@@ -1,0 +1,115 @@
+"""
+One code path to SQLite (embedded) and PostgreSQL (server).
+
+A transaction is opened in one of two ways: `Database.write()` takes SQLite's single writer's place at once
+(BEGIN IMMEDIATE), so that no transaction fails half-way on a lock it could not get; `Database.read()` sees one
+snapshot and never blocks a writer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from bijlighar.storage.errors import UnusableDatabase
+
+SQLITE_BUSY_TIMEOUT_MS = 60_000
+SQLITE_CACHE_KIB = 65_536
+POOL_SIZE = 8
+POOL_OVERFLOW = 24
+
+
+class Database:
+    """An opened database: the only thing that hands out connections."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Open the database at `url` (SQLAlchemy form).
+
+        :raises UnusableDatabase: if the URL cannot be understood or its driver is not installed.
+        """
+        self.url = url
+        try:
+            self.engine = _create_engine(url)
+        except (ArgumentError, NoSuchModuleError, ImportError) as problem:
+            raise UnusableDatabase(
+                f"the database URL cannot be used ({problem}); write it like sqlite:////folder/bijlighar.sqlite "
+                "or postgresql+psycopg://user@host/name (the latter needs the extra `postgres`)"
+            ) from None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Return whether the database is SQLite."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that may write; commit it at the end, roll it back on any error."""
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(bijlighar_write=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction for reading; nothing it might write is kept."""
+        with self.engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                yield connection
+            finally:
+                transaction.rollback()
+
+    def check(self) -> None:
+        """
+        Ask the database for one row.
+
+        :raises UnusableDatabase: if it does not answer.
+        """
+        try:
+            with self.read() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except DBAPIError as problem:
+            place = make_url(self.url).render_as_string(hide_password=True)
+            raise UnusableDatabase(f"the database {place} does not answer: {problem.orig}") from None
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def _create_engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        connect_args={"options": "-c timezone=UTC", "prepare_threshold": 2},
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own object
+    connection.isolation_level = None  # the driver shall not begin by itself: _begin_sqlite does
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
+        f"cache_size = -{SQLITE_CACHE_KIB}",
+        "temp_store = MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("bijlighar_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

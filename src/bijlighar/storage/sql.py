@@ -1,0 +1,15 @@
+"""Small SQL differences between the two databases, in one place."""
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_for(connection: Connection, table: Table) -> postgresql.Insert:
+    """
+    Return an INSERT of the connection's dialect, which knows `on_conflict_do_nothing` and `on_conflict_do_update`.
+
+    The two dialects' inserts share these methods; the one type is named for both.
+    """
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)  # type: ignore[return-value]
