@@ -1,0 +1,309 @@
+"""
+xDLMS APDUs as frozen values that encode themselves: GET, SET, ACTION with blocks and lists, notifications, failures.
+
+Values stay A-XDR octets. `xdlms.decode` reads all of these.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bijlighar.dlms import axdr
+from bijlighar.dlms.cosem import Attribute, Method, Selection
+
+INVOKE_CONFIRMED_HIGH = 0xC0
+
+GET_REQUEST, SET_REQUEST, EVENT_NOTIFICATION, ACTION_REQUEST = 0xC0, 0xC1, 0xC2, 0xC3
+GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE = 0xC4, 0xC5, 0xC7
+CONFIRMED_SERVICE_ERROR, DATA_NOTIFICATION, EXCEPTION_RESPONSE = 0x0E, 0x0F, 0xD8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetNormal:
+    """GET-Request-Normal."""
+
+    invoke: int
+    attribute: Attribute
+    selection: Selection | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        tail = b"\x00" if self.selection is None else b"\x01" + self.selection.encode()
+        return bytes((GET_REQUEST, 1, self.invoke)) + self.attribute.encode() + tail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetNext:
+    """GET-Request-Next: the block before arrived."""
+
+    invoke: int
+    block: int
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((GET_REQUEST, 2, self.invoke)) + self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetWithList:
+    """GET-Request-With-List."""
+
+    invoke: int
+    attributes: tuple[tuple[Attribute, Selection | None], ...]
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        items = [
+            attribute.encode() + (b"\x00" if selection is None else b"\x01" + selection.encode())
+            for attribute, selection in self.attributes
+        ]
+        return bytes((GET_REQUEST, 3, self.invoke)) + axdr.length(len(items)) + b"".join(items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetResponseNormal:
+    """GET-Response-Normal: data or a data-access-result."""
+
+    invoke: int
+    data: bytes | None = None
+    error: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((GET_RESPONSE, 1, self.invoke)) + encode_get_data(self.data, self.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetResponseBlock:
+    """GET-Response-With-Datablock."""
+
+    invoke: int
+    last: bool
+    block: int
+    data: bytes | None = None
+    error: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        head = bytes((GET_RESPONSE, 2, self.invoke, self.last)) + self.block.to_bytes(4, "big")
+        if self.data is None:
+            return head + bytes((1, self.error or 0))
+        return head + b"\x00" + axdr.length(len(self.data)) + self.data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetResponseList:
+    """GET-Response-With-List: (data, error) for each attribute."""
+
+    invoke: int
+    results: tuple[tuple[bytes | None, int | None], ...]
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((GET_RESPONSE, 3, self.invoke)) + encode_result_list(self.results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetNormal:
+    """SET-Request-Normal."""
+
+    invoke: int
+    attribute: Attribute
+    data: bytes
+    selection: Selection | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        selection = b"\x00" if self.selection is None else b"\x01" + self.selection.encode()
+        return bytes((SET_REQUEST, 1, self.invoke)) + self.attribute.encode() + selection + self.data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFirstBlock:
+    """SET-Request-With-First-Datablock."""
+
+    invoke: int
+    attribute: Attribute
+    last: bool
+    block: int
+    data: bytes
+    selection: Selection | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        selection = b"\x00" if self.selection is None else b"\x01" + self.selection.encode()
+        return (
+            bytes((SET_REQUEST, 2, self.invoke)) + self.attribute.encode() + selection + _encode_block(self)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetBlock:
+    """SET-Request-With-Datablock."""
+
+    invoke: int
+    last: bool
+    block: int
+    data: bytes
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((SET_REQUEST, 3, self.invoke)) + _encode_block(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetResponseNormal:
+    """SET-Response-Normal."""
+
+    invoke: int
+    result: int
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((SET_RESPONSE, 1, self.invoke, self.result))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetResponseBlock:
+    """SET-Response-Datablock: a block arrived, send the next."""
+
+    invoke: int
+    block: int
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((SET_RESPONSE, 2, self.invoke)) + self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetResponseLastBlock:
+    """SET-Response-Last-Datablock: the last block arrived, and this came of it."""
+
+    invoke: int
+    result: int
+    block: int
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((SET_RESPONSE, 3, self.invoke, self.result)) + self.block.to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionNormal:
+    """ACTION-Request-Normal."""
+
+    invoke: int
+    method: Method
+    parameters: bytes | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        tail = b"\x00" if self.parameters is None else b"\x01" + self.parameters
+        return bytes((ACTION_REQUEST, 1, self.invoke)) + self.method.encode() + tail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionResponseNormal:
+    """ACTION-Response-Normal: the action-result, and data or a data-access-result if something is returned."""
+
+    invoke: int
+    result: int
+    data: bytes | None = None
+    error: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        head = bytes((ACTION_RESPONSE, 1, self.invoke, self.result))
+        if self.data is None and self.error is None:
+            return head + b"\x00"
+        return head + b"\x01" + encode_get_data(self.data, self.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionResponse:
+    """exception-response: state error, service error, and the counter expected where that is the error (6)."""
+
+    state: int
+    service: int
+    counter: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        tail = b"" if self.counter is None else self.counter.to_bytes(4, "big")
+        return bytes((EXCEPTION_RESPONSE, self.state, self.service)) + tail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedServiceError:
+    """confirmedServiceError: the service, the group of the error, the error in it."""
+
+    service: int
+    group: int
+    value: int
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        return bytes((CONFIRMED_SERVICE_ERROR, self.service, self.group, self.value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataNotificationApdu:
+    """data-notification."""
+
+    long_invoke: int
+    time: bytes | None
+    data: bytes
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        time = b"\x00" if self.time is None else axdr.length(len(self.time)) + self.time
+        return bytes((DATA_NOTIFICATION,)) + self.long_invoke.to_bytes(4, "big") + time + self.data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventNotificationApdu:
+    """event-notification-request."""
+
+    time: bytes | None
+    attribute: Attribute
+    data: bytes
+
+    def encode(self) -> bytes:
+        """Return the APDU."""
+        time = b"\x00" if self.time is None else b"\x01" + axdr.length(len(self.time)) + self.time
+        return bytes((EVENT_NOTIFICATION,)) + time + self.attribute.encode() + self.data
+
+
+Apdu: TypeAlias = (
+    GetNormal
+    | GetNext
+    | GetWithList
+    | GetResponseNormal
+    | GetResponseBlock
+    | GetResponseList
+    | SetNormal
+    | SetFirstBlock
+    | SetBlock
+    | SetResponseNormal
+    | SetResponseBlock
+    | SetResponseLastBlock
+    | ActionNormal
+    | ActionResponseNormal
+    | ExceptionResponse
+    | ConfirmedServiceError
+    | DataNotificationApdu
+    | EventNotificationApdu
+)
+
+
+def encode_get_data(data: bytes | None, error: int | None) -> bytes:
+    """Return a Get-Data-Result: data, or the data-access-result."""
+    return bytes((1, error or 0)) if data is None else b"\x00" + data
+
+
+def encode_result_list(results: tuple[tuple[bytes | None, int | None], ...]) -> bytes:
+    """Return a list of Get-Data-Results."""
+    return axdr.length(len(results)) + b"".join(encode_get_data(data, error) for data, error in results)
+
+
+def _encode_block(block: SetFirstBlock | SetBlock) -> bytes:
+    return bytes((block.last,)) + block.block.to_bytes(4, "big") + axdr.length(len(block.data)) + block.data

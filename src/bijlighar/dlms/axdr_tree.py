@@ -1,0 +1,131 @@
+"""Typed trees of A-XDR, for what must come out as it came in; and where a value ends."""
+
+from typing import NamedTuple
+
+from bijlighar.dlms.axdr_compact import skip_description
+from bijlighar.dlms.axdr_parts import (
+    FIXED_OCTETS,
+    FIXED_SIZES,
+    LEAVES,
+    NUMBERS,
+    BitString,
+    Tag,
+    encode_number,
+    length,
+    read_count,
+    read_length,
+    take,
+)
+from bijlighar.dlms.errors import LocalProtocolError, Malformed, Truncated
+
+
+class Data(NamedTuple):
+    """A typed value; containers hold `Data`, a compact-array its raw octets (description and contents)."""
+
+    tag: int
+    value: "bool | int | float | bytes | str | BitString | tuple[Data, ...] | None"
+
+
+def skip(data: bytes, at: int, depth: int = 0) -> int:
+    """
+    Return where the value that starts at `at` ends.
+
+    :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed.
+    """
+    if at >= len(data):
+        raise Truncated("the message ends where a value should stand")
+    tag = data[at]
+    size = FIXED_SIZES.get(tag)
+    if size is not None:
+        return take(data, at + 1, size)
+    if tag in (Tag.ARRAY, Tag.STRUCTURE):
+        count, at = read_count(data, at + 1, depth)
+        for _ in range(count):
+            at = skip(data, at, depth + 1)
+        return at
+    if tag == Tag.BIT_STRING:
+        bits, at = read_length(data, at + 1)
+        return take(data, at, (bits + 7) // 8)
+    if tag in (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING):
+        count, at = read_length(data, at + 1)
+        return take(data, at, count)
+    if tag == Tag.COMPACT_ARRAY:
+        at = skip_description(data, at + 1, depth)
+        count, at = read_length(data, at)
+        return take(data, at, count)
+    if tag == Tag.DONT_CARE:
+        return at + 1
+    raise Malformed(f"{tag} at {at} is not the tag of a value")
+
+
+def _parse(data: bytes, at: int, depth: int) -> tuple[Data, int]:
+    if at >= len(data):
+        raise Truncated("the message ends where a value should stand")
+    tag = data[at]
+    leaf = LEAVES.get(tag)
+    if leaf is not None:
+        value, end = leaf(data, at + 1)
+        if tag == Tag.BOOLEAN:
+            return Data(tag, data[at + 1] != 0), end
+        return Data(tag, value), end
+    if tag == Tag.COMPACT_ARRAY:
+        end = skip(data, at, depth)
+        return Data(tag, bytes(data[at + 1 : end])), end
+    if tag not in (Tag.ARRAY, Tag.STRUCTURE):
+        raise Malformed(f"{tag} at {at} is not the tag of a value")
+    count, at = read_count(data, at + 1, depth)
+    items: list[Data] = []
+    for _ in range(count):
+        item, at = _parse(data, at, depth + 1)
+        items.append(item)
+    return Data(tag, tuple(items)), at
+
+
+def parse(data: bytes) -> Data:
+    """
+    Return the typed tree that `data` is.
+
+    :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed.
+    """
+    tree, end = _parse(data, 0, 0)
+    if end != len(data):
+        raise Malformed(f"{len(data) - end} octets are left over after the value")
+    return tree
+
+
+def write(tree: Data) -> bytes:
+    """
+    Return the octets of a typed tree.
+
+    >>> write(parse(bytes.fromhex("0202120004110f"))).hex()
+    '0202120004110f'
+
+    :raises LocalProtocolError: if a value does not fit its tag.
+    """
+    tag, value = tree
+    if tag in NUMBERS and isinstance(value, int | float):
+        return encode_number(Tag(tag), value)
+    return bytes((tag,)) + _content(tag, value)
+
+
+def _content(tag: int, value: object) -> bytes:
+    """Return what follows the tag."""
+    match value:
+        case None:
+            content = b""
+        case bool():
+            content = b"\x01" if value else b"\x00"
+        case BitString():
+            content = length(value.bits) + value.octets
+        case tuple():
+            content = length(len(value)) + b"".join(write(item) for item in value)
+        case str():
+            octets = value.encode("utf-8" if tag == Tag.UTF8_STRING else "latin-1")
+            content = length(len(octets)) + octets
+        case bytes() if tag in FIXED_OCTETS or tag == Tag.COMPACT_ARRAY:
+            content = value
+        case bytes():
+            content = length(len(value)) + value
+        case _:
+            raise LocalProtocolError(f"{value!r} does not fit the tag {tag}")
+    return content

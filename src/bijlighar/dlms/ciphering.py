@@ -1,0 +1,275 @@
+"""The ciphered forms of an APDU (glo-, ded-, general-glo-, general-ded-) and the counters of an association."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from bijlighar.dlms import axdr
+from bijlighar.dlms.errors import (
+    Forged,
+    LocalProtocolError,
+    Malformed,
+    Replayed,
+    Truncated,
+    Unprotected,
+    WrongKey,
+    WrongTitle,
+)
+from bijlighar.dlms.security import COUNTER_MAX, TITLE_OCTETS, Control, Protection, Security
+
+
+class Form(Enum):
+    """How an APDU travels."""
+
+    PLAIN = "plain"
+    GLO = "glo"
+    DED = "ded"
+    GENERAL_GLO = "general-glo"
+    GENERAL_DED = "general-ded"
+
+    @property
+    def is_dedicated(self) -> bool:
+        """Return whether the dedicated key is used."""
+        return self in (Form.DED, Form.GENERAL_DED)
+
+
+GENERAL_GLO_TAG, GENERAL_DED_TAG, GENERAL_CIPHERING_TAG = 0xDB, 0xDC, 0xDD
+_INITIATE_REQUEST, _INITIATE_RESPONSE, _SERVICE_ERROR = 0x01, 0x08, 0x0E
+
+_GLO_TAGS = {
+    _INITIATE_REQUEST: 0x21,
+    _INITIATE_RESPONSE: 0x28,
+    _SERVICE_ERROR: 0x2E,
+    **{tag: tag + 8 for tag in (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7)},
+}
+_DED_TAGS = {
+    _INITIATE_REQUEST: 0x41,
+    _INITIATE_RESPONSE: 0x48,
+    _SERVICE_ERROR: 0x4E,
+    **{tag: tag + 16 for tag in (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC5, 0xC7)},
+}
+_FORMS: dict[int, tuple[Form, int]] = {
+    **{ciphered: (Form.GLO, plain) for plain, ciphered in _GLO_TAGS.items()},
+    **{ciphered: (Form.DED, plain) for plain, ciphered in _DED_TAGS.items()},
+}
+_SERVICE_TAGS = frozenset((*_GLO_TAGS, 0x0F))
+
+#: Octets that ciphering adds at most: tag, length, security header, authentication tag.
+OVERHEAD_OCTETS = 1 + 3 + 5 + 12
+GENERAL_OVERHEAD_OCTETS = OVERHEAD_OCTETS + 1 + TITLE_OCTETS
+
+
+class Opened(NamedTuple):
+    """An APDU as it was before it was protected."""
+
+    plain: bytes
+    form: Form
+    control: int
+    counter: int
+
+    @property
+    def authenticated(self) -> bool:
+        """Return whether a tag vouches for it."""
+        return bool(self.control & Control.AUTHENTICATED)
+
+
+class GeneralApdu(NamedTuple):
+    """The outside of a general-glo- or general-ded-ciphering APDU: form, system title, what is ciphered."""
+
+    form: Form
+    title: bytes
+    content: bytes
+
+
+def read_general(apdu: bytes) -> GeneralApdu | None:
+    """
+    Return the outside of a general ciphered APDU, None if it is another APDU.
+
+    :raises RemoteProtocolError: if it is cut off or of a kind not known here.
+    """
+    tag = apdu[0] if apdu else 0
+    if tag == GENERAL_CIPHERING_TAG:
+        raise Malformed("general-ciphering (DDh) is not supported here")
+    if tag not in (GENERAL_GLO_TAG, GENERAL_DED_TAG):
+        return None
+    count, at = axdr.read_length(apdu, 1)
+    if at + count > len(apdu):
+        raise Truncated("a ciphered message ends inside its system title")
+    if count not in (0, TITLE_OCTETS):
+        raise WrongTitle(f"a system title has {TITLE_OCTETS} octets, not {count}")
+    title = apdu[at : at + count]
+    form = Form.GENERAL_GLO if tag == GENERAL_GLO_TAG else Form.GENERAL_DED
+    return GeneralApdu(form, title, _whole_content(apdu, at + count))
+
+
+def _whole_content(apdu: bytes, at: int) -> bytes:
+    """Return the octet-string with which the APDU ends."""
+    count, at = axdr.read_length(apdu, at)
+    if at + count > len(apdu):
+        raise Truncated(f"a ciphered message announces {count} octets, {len(apdu) - at} are there")
+    if at + count < len(apdu):
+        raise Malformed("octets are left over after a ciphered message")
+    return apdu[at:]
+
+
+class Envelope:
+    """Protects what we send and opens what we receive; holds the counters."""
+
+    __slots__ = ("_dedicated", "_global", "_received", "_received_weak", "peer_title", "security")
+
+    def __init__(self, security: Security) -> None:
+        self.security = security
+        self.peer_title = security.peer_title
+        has_keys = bool(security.ek and security.ak)
+        self._global = Protection(ek=security.ek, ak=security.ak) if has_keys else None
+        self._dedicated: Protection | None = None
+        self._received = {False: security.received_counter, True: -1}
+        self._received_weak = {False: -1, True: -1}
+
+    @property
+    def received_counter(self) -> int:
+        """Return the last good counter of the peer under the global key."""
+        return self._received[False]
+
+    @property
+    def has_dedicated_key(self) -> bool:
+        """Return whether a dedicated key was agreed."""
+        return self._dedicated is not None
+
+    def use_dedicated_key(self, key: bytes | None) -> None:
+        """
+        Take the dedicated key of this association, or none.
+
+        :raises Malformed: if it is not an AES-128 key.
+        """
+        if key is not None and len(key) != 16:
+            raise Malformed(f"a dedicated key has 16 octets, not {len(key)}")
+        self._dedicated = None if key is None else Protection(ek=key, ak=self.security.ak)
+        self._received[True] = self._received_weak[True] = -1
+
+    def learn_title(self, title: bytes | None) -> None:
+        """
+        Take the system title that the peer gave in AARQ or AARE.
+
+        :raises WrongTitle: if it is not 8 octets, or not the one we know.
+        """
+        if title is None:
+            return
+        if len(title) != TITLE_OCTETS:
+            raise WrongTitle(f"a system title has {TITLE_OCTETS} octets, not {len(title)}")
+        known = self.security.peer_title
+        if known is not None and title != known:
+            raise WrongTitle(f"system title {title.hex()} is not {known.hex()}; is it another meter?")
+        self.peer_title = title
+
+    def next_counter(self) -> int:
+        """
+        Return the invocation counter of our next message.
+
+        :raises LocalProtocolError: if there is none.
+        """
+        if self.security.next_counter is None:
+            raise LocalProtocolError("ciphering needs an invocation counter")
+        return self.security.next_counter()
+
+    def protection(self) -> Protection:
+        """
+        Return the global keys at work.
+
+        :raises LocalProtocolError: if there are none.
+        """
+        if self._global is None:
+            raise LocalProtocolError("there are no keys for this association")
+        return self._global
+
+    def known_peer_title(self) -> bytes:
+        """
+        Return the peer's system title.
+
+        :raises WrongTitle: if it is not known.
+        """
+        if self.peer_title is None:
+            raise WrongTitle("the peer has not told its system title and it is not configured")
+        return self.peer_title
+
+    def seal(self, apdu: bytes, *, form: Form, control: int | None = None) -> bytes:
+        """
+        Return `apdu` protected in `form`.
+
+        :raises LocalProtocolError: if there is no key or no counter for it.
+        """
+        if form is Form.PLAIN:
+            return apdu
+        keys = self._dedicated if form.is_dedicated else self._global
+        if keys is None:
+            raise LocalProtocolError(f"there is no key for {form.value} ciphering")
+        own_title = self.security.own_title
+        content = keys.protect(
+            apdu,
+            control=self.security.control if control is None else control,
+            title=own_title,
+            counter=self.next_counter(),
+        )
+        tags = _GLO_TAGS if form is Form.GLO else _DED_TAGS if form is Form.DED else None
+        tag = None if tags is None else tags.get(apdu[0])
+        if tag is not None:
+            return bytes((tag,)) + axdr.length(len(content)) + content
+        general = GENERAL_DED_TAG if form.is_dedicated else GENERAL_GLO_TAG
+        title = bytes((general, len(own_title))) + own_title
+        return title + axdr.length(len(content)) + content
+
+    def open(self, apdu: bytes) -> Opened:
+        """
+        Return what a received APDU holds; a plain one as it is.
+
+        :raises RemoteProtocolError: Forged, WrongKey, Replayed, WrongTitle, Unprotected, Truncated, Malformed.
+        """
+        if not apdu:
+            raise Truncated("a message is empty")
+        found = _FORMS.get(apdu[0])
+        if found is not None:
+            form, service = found
+            return self._open_content(form, _whole_content(apdu, 1), service=service)
+        general = read_general(apdu)
+        if general is None:
+            return Opened(apdu, Form.PLAIN, 0, -1)
+        if general.title and general.title != (self.peer_title or general.title):
+            raise WrongTitle(f"system title {general.title.hex()} is not that of the peer")
+        return self._open_content(general.form, general.content, service=None, title=general.title or None)
+
+    def _open_content(
+        self, form: Form, content: bytes, *, service: int | None, title: bytes | None = None
+    ) -> Opened:
+        keys = self._dedicated if form.is_dedicated else self._global
+        if keys is None:
+            raise Unprotected(f"a {form.value} message came, but there is no key for it")
+        plain, holds = keys.unprotect(content, title=title or self.known_peer_title())
+        control = content[0]
+        reads_right = bool(plain) and (
+            plain[0] == service if service is not None else plain[0] in _SERVICE_TAGS
+        )
+        if not holds:
+            if reads_right:
+                raise Forged("the tag of a message does not hold: octets were changed, or AK is another")
+            raise WrongKey("a message does not decipher: EK or system title is another")
+        if not control & Control.AUTHENTICATED:
+            if not self.security.accept_unauthenticated:
+                raise Unprotected(
+                    f"security control {control:02X}h has no tag; the policy does not accept it"
+                )
+            if not reads_right:
+                raise WrongKey("a message does not decipher: EK or system title is another")
+        elif not reads_right:
+            raise Malformed("a ciphered message holds another service than it names")
+        counter = int.from_bytes(content[1:5], "big")
+        self._count(counter, dedicated=form.is_dedicated, strong=bool(control & Control.AUTHENTICATED))
+        return Opened(plain, form, control, counter)
+
+    def _count(self, counter: int, *, dedicated: bool, strong: bool) -> None:
+        """Check a counter against the last, and raise the last; one without a tag raises only its own."""
+        last = max(self._received[dedicated], self._received_weak[dedicated])
+        if counter <= last:
+            raise Replayed(
+                f"invocation counter {counter} is not higher than the last, {last}",
+                expected=min(last + 1, COUNTER_MAX),
+            )
+        (self._received if strong else self._received_weak)[dedicated] = counter
