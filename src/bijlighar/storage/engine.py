@@ -76,9 +76,48 @@ class Database:
             place = make_url(self.url).render_as_string(hide_password=True)
             raise UnusableDatabase(f"the database {place} does not answer: {problem.orig}") from None
 
+    def changes(self) -> "ChangeMark":
+        """Return a mark that tells cheaply whether anybody has committed anything since it was last asked."""
+        return ChangeMark(self)
+
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+class ChangeMark:
+    """
+    Tells whether the database has changed, for those who poll; it holds one connection and belongs to one thread.
+
+    SQLite counts the commits of other connections (`data_version`); PostgreSQL's write position moves with each.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Take a connection."""
+        self._connection = database.engine.raw_connection()
+        self._question = (
+            "PRAGMA data_version" if database.is_sqlite else "SELECT pg_current_wal_insert_lsn()::text"
+        )
+        self._is_sqlite = database.is_sqlite
+        self._last: object = None
+
+    def has_moved(self) -> bool:
+        """Return whether anything was committed since the last call; True at the first."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(self._question)
+            (mark,) = cursor.fetchone()
+        finally:
+            cursor.close()
+            if not self._is_sqlite:
+                self._connection.rollback()
+        moved = mark != self._last
+        self._last = mark
+        return moved
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
 
 
 def _create_engine(url: str) -> Engine:
