@@ -1,0 +1,72 @@
+"""What other rooms may ask about offices, people and the audit."""
+
+from sqlalchemy import Connection
+
+from bijlighar.offices import rules, store
+from bijlighar.offices.errors import UnknownOffice, UnknownPerson
+from bijlighar.offices.model import AuditCheck, AuditEntry, Office, Person
+
+AUDIT_LIMIT_MAX = 10_000
+
+
+def offices(connection: Connection) -> tuple[Office, ...]:
+    """Return every office, by code."""
+    return store.offices(connection)
+
+
+def office(connection: Connection, *, code: str) -> Office:
+    """
+    Return the office with this code.
+
+    :raises UnknownOffice: if there is none.
+    """
+    for found in store.offices(connection):
+        if found.code == code:
+            return found
+    raise UnknownOffice(f"no office has the code {code!r}; import it with `bijlighar office import`")
+
+
+def offices_below(connection: Connection, *, code: str) -> tuple[str, ...]:
+    """
+    Return the codes of the office and of all below it, itself first.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    office(connection, code=code)
+    return rules.branch(store.offices(connection), code=code)
+
+
+def person(connection: Connection, *, sign_in: str) -> Person:
+    """
+    Return the person with this sign-in name.
+
+    :raises UnknownPerson: if there is none.
+    """
+    found = store.person(connection, sign_in=rules.normal_sign_in(sign_in))
+    if found is None:
+        raise UnknownPerson(f"nobody signs in as {sign_in!r}; add them with `bijlighar person add`")
+    return found
+
+
+def people(connection: Connection) -> tuple[Person, ...]:
+    """Return every person, by sign-in name."""
+    return store.people(connection)
+
+
+def audit(
+    connection: Connection, *, limit: int, subject: str | None = None, before: int | None = None
+) -> tuple[AuditEntry, ...]:
+    """Return the last `limit` entries of the audit (before the entry `before`, about `subject`), newest first."""
+    return store.last_audit(connection, limit=min(limit, AUDIT_LIMIT_MAX), subject=subject, before=before)
+
+
+def check_audit(connection: Connection) -> AuditCheck:
+    """Return whether the whole audit is one unbroken chain that ends where its head says."""
+    number, previous_hash = 0, rules.NO_HASH
+    for page in store.audit_pages(connection):
+        broken = rules.first_broken(page, number=number + 1, previous_hash=previous_hash)
+        if broken is not None:
+            return AuditCheck(entries=number, broken_at=broken)
+        number, previous_hash = page[-1].number, page[-1].entry_hash
+    whole = (number, previous_hash) == store.audit_head(connection)
+    return AuditCheck(entries=number, broken_at=None if whole else number + 1)
