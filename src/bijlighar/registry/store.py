@@ -1,0 +1,396 @@
+"""The tables of this room."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    or_,
+    select,
+)
+from sqlalchemy.engine import Row
+
+from bijlighar.base.period import Period
+from bijlighar.registry.model import (
+    CustomerAccount,
+    EndDevice,
+    Installation,
+    MeterType,
+    NetworkChange,
+    Protection,
+    Transformer,
+    UsagePoint,
+)
+from bijlighar.storage import sequences
+from bijlighar.storage.schema import Document, Moment, Whole, metadata
+from bijlighar.storage.sql import insert_for
+
+CHANGES = "registry.change"
+CHANGES_MAX = 100_000
+
+_account = Table(
+    "registry_account",
+    metadata,
+    Column("number", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("area", String(16), nullable=False),
+    Column("sanctioned_w", Integer),
+    Column("usage_point", String(64), nullable=False, unique=True),
+    Column("office", String(64), index=True),
+    Column("phone", String(20)),
+    Column("language", String(2), nullable=False),
+    Column("email", Text),
+)
+
+_account_history = Table(
+    "registry_account_history",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("account", String(64), ForeignKey("registry_account.number"), nullable=False, index=True),
+    Column("until_at", Moment, nullable=False),
+    Column("facts", Document, nullable=False),
+)
+
+_usage_point = Table(
+    "registry_usage_point",
+    metadata,
+    Column("code", String(64), primary_key=True),
+    Column("account", String(64)),
+    Column("transformer", String(64)),
+    Column("feeder", String(64)),
+    Column("phase", String(64)),
+    Column("office", String(64)),
+)
+
+_end_device = Table(
+    "registry_end_device",
+    metadata,
+    Column("serial", String(64), primary_key=True),
+    Column("meter_type", String(16), nullable=False),
+    Column("url", Text, index=True),
+    Column("minutes", Integer, nullable=False),
+    Column("multiplier", Integer, nullable=False),
+    Column("gateway", String(64)),
+)
+
+_installation = Table(
+    "registry_installation",
+    metadata,
+    Column("usage_point", String(64), ForeignKey("registry_usage_point.code"), primary_key=True),
+    Column("from_at", Moment, primary_key=True),
+    Column("to_at", Moment),
+    Column("account", String(64), index=True),
+    Column("meter", String(64), ForeignKey("registry_end_device.serial"), nullable=False, index=True),
+    Column("meter_type", String(16), nullable=False),
+    Column("multiplier", Integer, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("transformer", String(64), index=True),
+    Column("feeder", String(64), index=True),
+    Column("phase", String(64)),
+    Column("office", String(64)),
+)
+for _name in ("usage_point", "meter"):
+    Index(
+        f"ux_registry_installation_hanging_{_name}",
+        _installation.c[_name],
+        unique=True,
+        sqlite_where=_installation.c.to_at.is_(None),
+        postgresql_where=_installation.c.to_at.is_(None),
+    )
+
+_transformer = Table(
+    "registry_transformer",
+    metadata,
+    Column("code", String(64), primary_key=True),
+    Column("feeder", String(64), index=True),
+    Column("rated_va", Integer),
+    Column("no_load_loss_w", Integer),
+    Column("load_loss_w", Integer),
+    Column("side", String(2), nullable=False),
+)
+
+_protection = Table(
+    "registry_protection",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("account", String(64), ForeignKey("registry_account.number"), nullable=False, index=True),
+    Column("kind", String(64), nullable=False),
+    Column("certificate", Text, nullable=False),
+    Column("since", Date, nullable=False),
+    Column("until", Date),
+    Column("recorded_by", String(64), nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("withdrawn_by", String(64)),
+    Column("withdrawn_on", Date),
+)
+
+_change = Table(
+    "registry_change",
+    metadata,
+    Column("sequence", Whole, primary_key=True, autoincrement=False),
+    Column("since", Moment, nullable=False),
+)
+
+Value = TypeVar("Value", CustomerAccount, EndDevice, UsagePoint, Transformer, Installation)
+
+
+def lock(connection: Connection) -> int:
+    """Take the next number of change, and with it the place of the one writer to the end of the transaction."""
+    return sequences.take(connection, name=CHANGES)
+
+
+def record_change(connection: Connection, *, sequence: int, since: datetime) -> None:
+    """Record that who hangs where changed from `since` on."""
+    connection.execute(_change.insert().values(sequence=sequence, since=since))
+
+
+def changes(connection: Connection, *, after: int) -> tuple[NetworkChange, ...]:
+    """Return the changes after a number, in order."""
+    statement = (
+        select(_change).where(_change.c.sequence > after).order_by(_change.c.sequence).limit(CHANGES_MAX)
+    )
+    return tuple(
+        NetworkChange(sequence=row.sequence, since=row.since) for row in connection.execute(statement)
+    )
+
+
+def _values(value: Value) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _save(connection: Connection, table: Table, *, saved: Sequence[Value]) -> None:
+    """Insert the values, or overwrite them where the key is known."""
+    if not saved:
+        return
+    statement = insert_for(connection, table)
+    key = [column.name for column in table.primary_key]
+    others = {
+        column.name: statement.excluded[column.name] for column in table.columns if column.name not in key
+    }
+    statement = statement.on_conflict_do_update(index_elements=key, set_=others)
+    connection.execute(statement, [_values(value) for value in saved])
+
+
+def save_accounts(connection: Connection, *, saved: Sequence[CustomerAccount]) -> None:
+    """Save accounts."""
+    _save(connection, _account, saved=saved)
+
+
+def keep_account_history(
+    connection: Connection, *, earlier: Sequence[CustomerAccount], until_at: datetime
+) -> None:
+    """Keep the facts that accounts had up to `until_at`."""
+    if earlier:
+        rows = [
+            {"account": account.number, "until_at": until_at, "facts": asdict(account)} for account in earlier
+        ]
+        connection.execute(_account_history.insert(), rows)
+
+
+def account_history(connection: Connection, *, number: str) -> tuple[tuple[datetime, CustomerAccount], ...]:
+    """Return until when an account had which facts, oldest first."""
+    statement = (
+        select(_account_history).where(_account_history.c.account == number).order_by(_account_history.c.id)
+    )
+    return tuple((row.until_at, CustomerAccount(**row.facts)) for row in connection.execute(statement))
+
+
+def save_devices(connection: Connection, *, saved: Sequence[EndDevice]) -> None:
+    """Save meters."""
+    _save(connection, _end_device, saved=saved)
+
+
+def save_usage_points(connection: Connection, *, saved: Sequence[UsagePoint]) -> None:
+    """Save places of supply."""
+    _save(connection, _usage_point, saved=saved)
+
+
+def save_transformers(connection: Connection, *, saved: Sequence[Transformer]) -> None:
+    """Save transformers."""
+    _save(connection, _transformer, saved=saved)
+
+
+def add_installations(connection: Connection, *, added: Sequence[Installation]) -> None:
+    """Add rows of who hangs where."""
+    if added:
+        connection.execute(_installation.insert(), [_values(row) for row in added])
+
+
+def change_installations(connection: Connection, *, changed: Sequence[Installation]) -> None:
+    """End rows of who hangs where, or fill in what was unknown in them."""
+    if not changed:
+        return
+    names = ("to_at", "account", "multiplier", "minutes", "transformer", "feeder", "phase", "office")
+    statement = (
+        _installation.update()
+        .where(_installation.c.usage_point == bindparam("key_usage_point"))
+        .where(_installation.c.from_at == bindparam("key_from_at"))
+        .values({name: bindparam(f"new_{name}") for name in names})
+    )
+    rows = [
+        {"key_usage_point": row.usage_point, "key_from_at": row.from_at}
+        | {f"new_{name}": getattr(row, name) for name in names}
+        for row in changed
+    ]
+    connection.execute(statement, rows)
+
+
+def accounts(
+    connection: Connection, *, offices: Sequence[str] | None = None, number: str | None = None
+) -> tuple[CustomerAccount, ...]:
+    """Return accounts by number, of some offices or of one number."""
+    statement = select(_account).order_by(_account.c.number)
+    if offices is not None:
+        statement = statement.where(_account.c.office.in_(offices))
+    if number is not None:
+        statement = statement.where(_account.c.number == number)
+    return tuple(CustomerAccount(**row) for row in connection.execute(statement).mappings())
+
+
+def devices(
+    connection: Connection, *, serial: str | None = None, hung_at: datetime | None = None
+) -> tuple[EndDevice, ...]:
+    """Return meters by serial number, one or all, or all that hung at a moment."""
+    statement = select(_end_device).order_by(_end_device.c.serial)
+    if serial is not None:
+        statement = statement.where(_end_device.c.serial == serial)
+    if hung_at is not None:
+        hung = select(_installation.c.meter).where(*_hanging_in(Period(start=hung_at, end=hung_at)))
+        statement = statement.where(_end_device.c.serial.in_(hung))
+    return tuple(_device_of(row) for row in connection.execute(statement))
+
+
+def devices_with_url(connection: Connection, *, url: str | None = None) -> tuple[EndDevice, ...]:
+    """Return the meters that hang now and have a URL, or that very one."""
+    hung = select(_installation.c.meter).where(_installation.c.to_at.is_(None))
+    statement = select(_end_device).where(_end_device.c.url.is_not(None), _end_device.c.serial.in_(hung))
+    if url is not None:
+        statement = statement.where(_end_device.c.url == url)
+    return tuple(_device_of(row) for row in connection.execute(statement))
+
+
+def _device_of(row: Row[Any]) -> EndDevice:
+    return EndDevice(
+        serial=row.serial,
+        meter_type=MeterType(row.meter_type),
+        url=row.url,
+        minutes=row.minutes,
+        multiplier=row.multiplier,
+        gateway=row.gateway,
+    )
+
+
+def usage_points(connection: Connection, *, code: str | None = None) -> tuple[UsagePoint, ...]:
+    """Return places of supply, one or all."""
+    statement = select(_usage_point).order_by(_usage_point.c.code)
+    if code is not None:
+        statement = statement.where(_usage_point.c.code == code)
+    return tuple(UsagePoint(**row) for row in connection.execute(statement).mappings())
+
+
+def _hanging_in(period: Period) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that a row overlaps the period; an empty period is its moment."""
+    begins = _installation.c.from_at
+    begun = begins <= period.start if period.start == period.end else begins < period.end
+    return begun, or_(_installation.c.to_at.is_(None), _installation.c.to_at > period.start)
+
+
+def installations(
+    connection: Connection,
+    *,
+    period: Period | None = None,
+    account: str | None = None,
+    meter: str | None = None,
+    transformer: str | None = None,
+    usage_point: str | None = None,
+) -> tuple[Installation, ...]:
+    """Return who hung where, by place and time."""
+    statement = select(_installation).order_by(_installation.c.usage_point, _installation.c.from_at)
+    if period is not None:
+        statement = statement.where(*_hanging_in(period))
+    narrowed = {"account": account, "meter": meter, "transformer": transformer, "usage_point": usage_point}
+    for name, value in narrowed.items():
+        if value is not None:
+            statement = statement.where(_installation.c[name] == value)
+    return tuple(
+        Installation(**{**row, "meter_type": MeterType(row["meter_type"])})
+        for row in connection.execute(statement).mappings()
+    )
+
+
+def transformers(connection: Connection) -> tuple[Transformer, ...]:
+    """Return every transformer, by code."""
+    rows = connection.execute(select(_transformer).order_by(_transformer.c.code)).mappings()
+    return tuple(Transformer(**row) for row in rows)
+
+
+def feeders(connection: Connection) -> tuple[str, ...]:
+    """Return every feeder that a transformer or a place of supply names."""
+    named = select(_transformer.c.feeder).where(_transformer.c.feeder.is_not(None))
+    hung = select(_installation.c.feeder).where(_installation.c.feeder.is_not(None))
+    return tuple(sorted(connection.execute(named.union(hung)).scalars()))
+
+
+def add_protections(
+    connection: Connection, *, added: Sequence[Protection], recorded_by: str, recorded_at: datetime
+) -> None:
+    """Add protections."""
+    if added:
+        rows = [
+            {field.name: getattr(protection, field.name) for field in fields(protection)}
+            | {"recorded_by": recorded_by, "recorded_at": recorded_at}
+            for protection in added
+        ]
+        connection.execute(_protection.insert(), rows)
+
+
+def protection_keys(connection: Connection) -> frozenset[tuple[str, str, str, date | None]]:
+    """Return account, kind, certificate and end of every protection ever recorded, withdrawn ones too."""
+    columns = (_protection.c.account, _protection.c.kind, _protection.c.certificate, _protection.c.until)
+    return frozenset((row[0], row[1], row[2], row[3]) for row in connection.execute(select(*columns)))
+
+
+def protections(connection: Connection, *, on: date | None, account: str | None) -> tuple[Protection, ...]:
+    """Return protections in force on a day (None: all that were not withdrawn), of one account or all."""
+    statement = select(_protection).order_by(_protection.c.account, _protection.c.id)
+    if on is None:
+        statement = statement.where(_protection.c.withdrawn_on.is_(None))
+    else:
+        statement = statement.where(
+            _protection.c.since <= on,
+            or_(_protection.c.until.is_(None), _protection.c.until >= on),
+            or_(_protection.c.withdrawn_on.is_(None), _protection.c.withdrawn_on > on),
+        )
+    if account is not None:
+        statement = statement.where(_protection.c.account == account)
+    return tuple(
+        Protection(
+            account=row.account, kind=row.kind, certificate=row.certificate, until=row.until, since=row.since
+        )
+        for row in connection.execute(statement)
+    )
+
+
+def withdraw_protections(connection: Connection, *, account: str, kind: str, by: str, on: date) -> int:
+    """End the protections of a kind from a day on and return how many there were."""
+    statement = (
+        _protection.update()
+        .where(
+            _protection.c.account == account, _protection.c.kind == kind, _protection.c.withdrawn_on.is_(None)
+        )
+        .values(withdrawn_by=by, withdrawn_on=on)
+    )
+    return connection.execute(statement).rowcount
