@@ -1,0 +1,1 @@
+"""Double-entry ledger: transfers, dues, payments, holds and receipts."""

@@ -1,0 +1,340 @@
+"""The frozen values of the ledger, and its chart of accounts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from bijlighar.base.words import Words
+from bijlighar.ledger.errors import InvalidPayment, InvalidTransfer
+
+#: The account of a transfer that belongs to no customer account.
+NO_ACCOUNT = ""
+#: The provider of a credit that a bill brings (a bill below zero).
+BILL_PROVIDER = "bill"
+
+
+class HeadKind(StrEnum):
+    """What a head is in the accounts."""
+
+    ASSET = "asset"
+    LIABILITY = "liability"
+    INCOME = "income"
+
+
+class Head(StrEnum):
+    """A head of the chart of accounts; each is kept per customer account, and its total is the sum of those."""
+
+    RECEIVABLE = "receivable"
+    ADVANCE = "advance"
+    ENERGY = "energy_income"
+    FIXED = "fixed_income"
+    DEMAND = "demand_income"
+    TOD = "tod_adjustment"
+    FUEL = "fuel_adjustment"
+    MINIMUM = "minimum_charge_income"
+    PENAL = "penal_income"
+    REBATE = "rebate"
+    LATE_PAYMENT = "late_payment_income"
+    RECONNECTION = "reconnection_income"
+    OTHER_INCOME = "other_income"
+    DUTY = "electricity_duty_payable"
+    SUBSIDY = "subsidy_receivable"
+    ROUNDING = "rounding"
+    GATEWAY = "gateway_clearing"
+    CHEQUES = "cheque_clearing"
+    CASH = "cash"
+    BANK = "bank"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartLine:
+    """One line of the chart of accounts."""
+
+    head: Head
+    kind: HeadKind
+    name: Words
+
+
+def _line(head: Head, kind: HeadKind, en: str, hi: str) -> ChartLine:
+    return ChartLine(head=head, kind=kind, name=Words(hi=hi, en=en))
+
+
+#: The chart of accounts, in the order of a statement.
+CHART: tuple[ChartLine, ...] = (
+    _line(Head.RECEIVABLE, HeadKind.ASSET, "Receivable from consumers", "उपभोक्ताओं से प्राप्य"),
+    _line(Head.SUBSIDY, HeadKind.ASSET, "Subsidy receivable from the State", "राज्य शासन से प्राप्य सब्सिडी"),
+    _line(Head.GATEWAY, HeadKind.ASSET, "Payment gateway, not yet settled", "पेमेंट गेटवे, निपटान शेष"),
+    _line(Head.CHEQUES, HeadKind.ASSET, "Cheques in clearing", "समाशोधन में चेक"),
+    _line(Head.CASH, HeadKind.ASSET, "Cash at the counters", "काउंटर पर नकद"),
+    _line(Head.BANK, HeadKind.ASSET, "Bank", "बैंक"),
+    _line(Head.ADVANCE, HeadKind.LIABILITY, "Advance from consumers", "उपभोक्ताओं का अग्रिम"),
+    _line(Head.DUTY, HeadKind.LIABILITY, "Electricity duty payable", "देय विद्युत शुल्क (ड्यूटी)"),
+    _line(Head.UNMATCHED, HeadKind.LIABILITY, "Payments not yet matched", "अमिलानित भुगतान"),
+    _line(Head.ENERGY, HeadKind.INCOME, "Energy charge", "ऊर्जा शुल्क"),
+    _line(Head.FIXED, HeadKind.INCOME, "Fixed charge", "स्थिर शुल्क"),
+    _line(Head.DEMAND, HeadKind.INCOME, "Demand charge", "डिमांड शुल्क"),
+    _line(Head.TOD, HeadKind.INCOME, "Time-of-day rebate and surcharge", "टीओडी छूट एवं अधिभार"),
+    _line(
+        Head.FUEL, HeadKind.INCOME, "Fuel and power purchase adjustment", "ईंधन एवं पावर परचेज एडजस्टमेंट सरचार्ज"
+    ),
+    _line(Head.MINIMUM, HeadKind.INCOME, "Minimum charge", "न्यूनतम शुल्क"),
+    _line(Head.PENAL, HeadKind.INCOME, "Penal charge", "दंड शुल्क"),
+    _line(Head.REBATE, HeadKind.INCOME, "Rebates given", "दी गई रियायत"),
+    _line(Head.LATE_PAYMENT, HeadKind.INCOME, "Late payment surcharge", "विलंब शुल्क"),
+    _line(Head.RECONNECTION, HeadKind.INCOME, "Reconnection charge", "पुनर्संयोजन शुल्क"),
+    _line(Head.OTHER_INCOME, HeadKind.INCOME, "Other charges", "अन्य शुल्क"),
+    _line(Head.ROUNDING, HeadKind.INCOME, "Rounding", "पूर्णांकन"),
+)
+
+
+class TransferKind(StrEnum):
+    """What a transfer is for."""
+
+    BILL = "bill"
+    CREDIT = "credit"
+    PAYMENT = "payment"
+    ALLOCATION = "allocation"
+    TAKE_BACK = "take_back"
+    REVERSAL = "reversal"
+    MATCH = "match"
+    SETTLEMENT = "settlement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """
+    One immutable entry: `amount_paise` [paise, above 0] from the head `credit` to the head `debit`.
+
+    `key` makes a repeat harmless; `account` is the customer account, or `NO_ACCOUNT`; `document` is what it is
+    posted for (a bill number, a payment id).
+    """
+
+    key: str
+    debit: Head
+    credit: Head
+    account: str
+    amount_paise: int
+    kind: TransferKind
+    document: str
+    business_date: date
+
+    def __post_init__(self) -> None:
+        if self.amount_paise <= 0:
+            raise InvalidTransfer(
+                f"transfer {self.key}: {self.amount_paise} paise is not above zero; swap the heads"
+            )
+        if self.debit == self.credit:
+            raise InvalidTransfer(f"transfer {self.key} debits and credits the same head {self.debit}")
+
+
+class DueKind(StrEnum):
+    """What a due is for."""
+
+    BILL = "bill"
+    SURCHARGE = "surcharge"
+    CHARGE = "charge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """
+    What an account owes for one document.
+
+    `open_paise` [paise] is what is not yet covered; `first_due_on` is the day the sum was first due (the day of
+    issue), from which the two years of section 56(2) run.
+    """
+
+    account: str
+    document: str
+    kind: DueKind
+    amount_paise: int
+    open_paise: int
+    issued_on: date
+    due_on: date
+    first_due_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPayment:
+    """
+    Money that has come in for good, as its provider tells it.
+
+    `account` is what the payer named, right or wrong; None if nothing was named. `event_id` is the provider's
+    event that told of it, where there was one.
+    """
+
+    provider: str
+    payment_id: str
+    account: str | None
+    amount_paise: int
+    method: str
+    paid_at: datetime
+    event_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.amount_paise <= 0:
+            raise InvalidPayment(f"payment {self.payment_id}: {self.amount_paise} paise is not above zero")
+        if not self.provider or not self.payment_id:
+            raise InvalidPayment("a payment needs its provider and the provider's payment id")
+        if self.provider == BILL_PROVIDER:
+            raise InvalidPayment(f"{BILL_PROVIDER!r} is no payment provider")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """The part of a payment [paise] that covers the due of one document."""
+
+    document: str
+    amount_paise: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """
+    What the payer is told: the payment, what it covered, what is left as advance, what is still owed.
+
+    `account` is None where the payment could not be matched to an account and waits in suspense.
+    """
+
+    number: str
+    provider: str
+    payment_id: str
+    account: str | None
+    amount_paise: int
+    method: str
+    paid_at: datetime
+    allocations: tuple[Allocation, ...]
+    advance_paise: int
+    owed_after_paise: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment as stored."""
+
+    receipt: str
+    provider: str
+    payment_id: str
+    account: str | None
+    amount_paise: int
+    method: str
+    paid_at: datetime
+    received_at: datetime
+    reversed_at: datetime | None
+    reversal_reason: str | None
+
+
+class HoldKind(StrEnum):
+    """Why money is on its way but not yet there."""
+
+    CHEQUE = "cheque"
+    UPI = "upi"
+    BBPS = "bbps"
+    GATEWAY = "gateway"
+    PROTEST = "protest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Money on its way: not income, but it lowers the due that may lead to a disconnection."""
+
+    provider: str
+    payment_id: str
+    account: str
+    kind: HoldKind
+    amount_paise: int
+    placed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassbookLine:
+    """One line of an account's passbook: what raised (+) or lowered (-) what is owed, and what is owed after it."""
+
+    business_date: date
+    at: datetime
+    kind: TransferKind
+    document: str
+    amount_paise: int
+    owed_paise: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerCheck:
+    """
+    The verdict of a full recount.
+
+    `balanced`: debits equal credits and every cached balance equals the one rebuilt from the transfers.
+    `allocations_ok`: no allocation beyond its payment or its due, oldest due first, advance equals what is free.
+    `dues_ok`: every due equals what its document posted, every open amount is right, and their sum is the receivable.
+    `receipts_ok`: clearing heads hold all payments less the reversed ones. `problems`: the first findings in words.
+    """
+
+    balanced: bool
+    allocations_ok: bool
+    dues_ok: bool
+    receipts_ok: bool
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Return whether everything is right."""
+        return self.balanced and self.allocations_ok and self.dues_ok and self.receipts_ok
+
+
+class GatewayState(StrEnum):
+    """The state of a payment at the gateway."""
+
+    CREATED = "created"
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPayment:
+    """A payment as the gateway itself answers when asked; the only source of an amount."""
+
+    payment_id: str
+    account: str | None
+    amount_paise: int
+    method: str
+    state: GatewayState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayEvent:
+    """What a signed callback tells: that something happened to a payment; never how much was paid."""
+
+    event: str
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentLink:
+    """A page of the gateway where one sum can be paid."""
+
+    link_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How the payment gateway is reached."""
+
+    base_url: str
+    key_id: str
+    key_secret: str
+    webhook_secret: str
+    provider: str = "razorpay"
+    timeout_s: float = 10.0
+
+
+#: Where the money of a payment method lies until the bank has it; what is not named here lies at the gateway.
+CLEARING: Mapping[str, Head] = MappingProxyType(
+    {"cash": Head.CASH, "cheque": Head.CHEQUES, "bank": Head.BANK}
+)
