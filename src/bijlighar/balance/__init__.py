@@ -1,0 +1,1 @@
+"""Transformer and feeder input against what their consumers used: losses."""

@@ -1,0 +1,158 @@
+"""What other rooms may ask about losses."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import numpy as np
+from sqlalchemy import Connection
+
+from bijlighar.balance import gathering, rules, store
+from bijlighar.balance.errors import UnusableRange
+from bijlighar.balance.model import DayBalance, Level, Loss
+from bijlighar.base.period import ONE_DAY, date_of, day_number, local_date
+from bijlighar.readings import queries as readings
+from bijlighar.readings.model import Integers
+from bijlighar.registry import queries as registry
+from bijlighar.storage import sequences
+from bijlighar.validation import queries as validation
+
+RANGE_DAYS_MAX = 1_100
+RANGE_DAYS_USUAL = 30
+READER_OF_DAYS = "balance.day"
+READER_OF_ESTIMATES = "balance.estimates"
+READER_OF_NETWORK = "balance.network"
+#: How long a day waits for validation to catch up.
+BUSY_WAIT = timedelta(hours=12)
+SEQUENCE_OF_DAYS = "readings.day"
+
+
+def last_day_over(now: datetime) -> int:
+    """Return the number of the last IST day that is over."""
+    return day_number(local_date(now) - ONE_DAY)
+
+
+def last_ripe_day(connection: Connection, *, now: datetime) -> int:
+    """
+    Return the last day that is to be closed now: the last one over, but while validation is busy only one long over.
+
+    So a night in which readings come without a pause does not close the same day again and again.
+    """
+    arrived = sequences.last_taken(connection, name=SEQUENCE_OF_DAYS)
+    busy = arrived > sequences.watermark(connection, reader=validation.CHANGES_READER)
+    return last_day_over(now - BUSY_WAIT if busy else now)
+
+
+def pending(connection: Connection, *, now: datetime) -> int:
+    """Return how many days are to be closed now, and one if there are changes that were not yet looked at."""
+    pairs = (
+        (READER_OF_DAYS, validation.CHANGES_READER),
+        (READER_OF_ESTIMATES, validation.DUE_READER),
+    )
+    unseen = any(
+        sequences.watermark(connection, reader=theirs) > sequences.watermark(connection, reader=own)
+        for own, theirs in pairs
+    )
+    moved = registry.network_changes(
+        connection, after=sequences.watermark(connection, reader=READER_OF_NETWORK)
+    )
+    return store.count_due(connection, last=last_ripe_day(connection, now=now)) + int(
+        unseen or len(moved) > 0
+    )
+
+
+def usual_range(connection: Connection, *, now: datetime) -> tuple[date, date] | None:
+    """Return the last days that are over and have readings, at most a month of them; None if there are none."""
+    stored = readings.stored_ends(connection)
+    if stored is None:
+        return None
+    last = min(stored[1], last_day_over(now))
+    first = max(stored[0], last - RANGE_DAYS_USUAL + 1)
+    return (date_of(first), date_of(last)) if first <= last else None
+
+
+def days(
+    connection: Connection, *, level: Level, first: date, last: date, code: str | None = None
+) -> tuple[DayBalance, ...]:
+    """Return the closed days of a range (of one transformer or feeder), by code and day; without assessed energy."""
+    check_range(first=first, last=last)
+    return store.days(connection, level=level, first=day_number(first), last=day_number(last), code=code)
+
+
+def check_range(*, first: date, last: date) -> None:
+    """
+    Check that `first` to `last` is a range that can be balanced.
+
+    :raises UnusableRange: if it is empty or too long.
+    """
+    if last < first:
+        raise UnusableRange(f"{first} to {last} is no range of days; give the earlier day first")
+    if (last - first).days >= RANGE_DAYS_MAX:
+        raise UnusableRange(f"{first} to {last} is longer than {RANGE_DAYS_MAX} days; ask for less")
+
+
+def losses(connection: Connection, *, level: Level, first: date, last: date) -> tuple[Loss, ...]:
+    """
+    Return the losses of every transformer or feeder over the closed days `first` to `last`, by code.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    check_range(first=first, last=last)
+    closed = store.days(connection, level=level, first=day_number(first), last=day_number(last))
+    if not closed:
+        return ()
+    by_code: dict[str, list[DayBalance]] = {}
+    for balance in closed:
+        by_code.setdefault(balance.code, []).append(balance)
+    net = gathering.network(
+        connection, first=min(day.day for day in closed), last=max(day.day for day in closed)
+    )
+    by_hand, wanted = gathering.assessed(connection, net=net)
+    codes, groups = net.codes(level), net.consumers_of(level)
+    count = len(codes)
+    assessed_wh = rules.sum_by_group(by_hand.energy_wh, groups=groups, count=count)
+    unknown = (wanted & ~by_hand.known).astype(np.int64)
+    place = {code: index for index, code in enumerate(codes)}
+    zeros = np.zeros(net.last - net.first + 1, dtype=np.int64)
+    return tuple(
+        _loss(
+            balances,
+            first=net.first,
+            assessed_wh=assessed_wh[place[code]] if code in place else zeros,
+            not_assessed=_rows_with_any(unknown, groups, place.get(code, -2)),
+        )
+        for code, balances in sorted(by_code.items())
+    )
+
+
+def _rows_with_any(unknown: Integers, groups: Integers, place: int) -> int:
+    return int((unknown[groups == place].sum(axis=1) > 0).sum())
+
+
+def _loss(balances: Sequence[DayBalance], *, first: int, assessed_wh: Integers, not_assessed: int) -> Loss:
+    measured = [day for day in balances if day.input_complete and day.input_wh is not None]
+    counted = measured or balances
+    columns = [day.day - first for day in counted]
+    metered_wh = sum(day.metered_wh for day in counted)
+    by_register_wh = int(assessed_wh[columns].sum())
+    input_wh = sum(day.input_wh or 0 for day in measured) if measured else None
+    loss_wh = None if input_wh is None else input_wh - metered_wh - by_register_wh
+    technical = [day.transformer_loss_wh for day in measured if day.transformer_loss_wh is not None]
+    return Loss(
+        level=balances[0].level,
+        code=balances[0].code,
+        days=len(counted),
+        days_without_input=len(balances) - len(measured),
+        input_wh=input_wh,
+        consumers_wh=metered_wh + by_register_wh,
+        metered_wh=metered_wh,
+        assessed_wh=by_register_wh,
+        loss_wh=loss_wh,
+        loss_pct=None if loss_wh is None or input_wh is None else rules.per_cent(loss_wh, input_wh),
+        technical_loss_wh=sum(technical) if measured and len(technical) == len(measured) else None,
+        non_technical_loss_wh=None,
+        non_technical_loss_wh_interval=None,
+        coverage_pct=rules.per_cent(sum(day.read for day in balances), sum(day.expected for day in balances)),
+        theft_suspected=False,
+        meters=max(day.meters for day in balances),
+        meters_not_assessed=not_assessed,
+    )
