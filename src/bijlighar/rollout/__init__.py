@@ -1,0 +1,1 @@
+"""Stock, work orders, installation, commissioning, the hand-over from the old meter, progress and forecast."""

@@ -1,0 +1,126 @@
+"""The plan's file and the supplier's list: CSV text into values, every wrong cell named by line and column."""
+
+from dataclasses import dataclass
+
+from bijlighar.base.errors import InvalidValue
+from bijlighar.base.period import Month
+from bijlighar.offices.rules import CsvRow, UnreadableFile, csv_rows
+from bijlighar.registry.model import DEFAULT_MINUTES, MINUTES, MeterType
+from bijlighar.registry.rules import SERIAL_MAX, url_key
+from bijlighar.rollout.errors import RefusedPlan, RefusedStock
+from bijlighar.rollout.model import Target
+from bijlighar.rollout.rules import METERS_MAX
+
+PLAN_COLUMNS = ("office", "month", "meters")
+STOCK_COLUMNS = ("serial", "meter_type", "store", "box")
+STOCK_OPTIONAL_COLUMNS = ("url", "minutes", "multiplier", "gateway")
+CODE_MAX = 64
+MULTIPLIER_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockRow:
+    """A meter of a supplier's list."""
+
+    line: int
+    serial: str
+    meter_type: MeterType
+    store: str
+    box: str
+    url: str | None
+    minutes: int
+    multiplier: int
+    gateway: str | None
+
+
+def parse_plan(text: str) -> tuple[Target, ...]:
+    """
+    Return the targets of a plan file with the columns office, month (YYYY-MM), meters.
+
+    :raises RefusedPlan: if a row cannot be understood, or an office's month stands there twice.
+    """
+    targets: dict[tuple[str, Month], Target] = {}
+    try:
+        for row in csv_rows(text, required=PLAN_COLUMNS):
+            target = Target(
+                office=_needed(row, "office"),
+                month=Month.parse(row["month"]),
+                meters=_whole(row, "meters", minimum=0, maximum=METERS_MAX),
+            )
+            if (target.office, target.month) in targets:
+                again = f"{target.office} has {target.month} on an earlier line too; leave one"
+                raise UnreadableFile(f"line {row.line}, column month: {again}")
+            targets[target.office, target.month] = target
+    except UnreadableFile as problem:
+        raise RefusedPlan(f"nothing was stored: {problem}") from None
+    except InvalidValue as problem:
+        raise RefusedPlan(f"nothing was stored: line {row.line}, column month: {problem}") from None
+    return tuple(targets.values())
+
+
+def parse_stock(text: str) -> tuple[StockRow, ...]:
+    """
+    Return the meters of a supplier's list.
+
+    :raises RefusedStock: if a row cannot be understood, or a serial number stands there twice.
+    """
+    found: dict[str, StockRow] = {}
+    try:
+        for row in csv_rows(text, required=STOCK_COLUMNS, optional=STOCK_OPTIONAL_COLUMNS):
+            item = _stock_row(row)
+            if item.serial in found:
+                first = found[item.serial].line
+                raise UnreadableFile(
+                    f"line {row.line}, column serial: {item.serial} stands on line {first} too; a serial comes once"
+                )
+            found[item.serial] = item
+    except UnreadableFile as problem:
+        raise RefusedStock(f"nothing was stored: {problem}") from None
+    return tuple(found.values())
+
+
+def _stock_row(row: CsvRow) -> StockRow:
+    kind = row["meter_type"].lower()
+    if kind not in tuple(MeterType):
+        raise UnreadableFile(
+            f"line {row.line}, column meter_type: {row['meter_type']!r} is unknown; use one of {', '.join(MeterType)}"
+        )
+    minutes = (
+        _whole(row, "minutes", minimum=min(MINUTES), maximum=max(MINUTES))
+        if row["minutes"]
+        else DEFAULT_MINUTES
+    )
+    if minutes not in MINUTES:
+        raise UnreadableFile(f"line {row.line}, column minutes: {minutes} is not 15 or 30; correct it")
+    if row["url"]:
+        try:
+            url_key(row["url"])
+        except InvalidValue as problem:
+            raise UnreadableFile(f"line {row.line}, column url: {problem}") from None
+    return StockRow(
+        line=row.line,
+        serial=_needed(row, "serial", length_max=SERIAL_MAX),
+        meter_type=MeterType(kind),
+        store=_needed(row, "store"),
+        box=row["box"],
+        url=row["url"] or None,
+        minutes=int(minutes),
+        multiplier=_whole(row, "multiplier", minimum=1, maximum=MULTIPLIER_MAX) if row["multiplier"] else 1,
+        gateway=row["gateway"] or None,
+    )
+
+
+def _needed(row: CsvRow, column: str, *, length_max: int = CODE_MAX) -> str:
+    cell = row[column]
+    if not cell or len(cell) > length_max:
+        raise UnreadableFile(f"line {row.line}, column {column}: give 1 to {length_max} letters")
+    return cell
+
+
+def _whole(row: CsvRow, column: str, *, minimum: int, maximum: int) -> int:
+    cell = row[column]
+    if not cell.isascii() or not cell.isdigit() or not minimum <= int(cell) <= maximum:
+        raise UnreadableFile(
+            f"line {row.line}, column {column}: {cell!r} is no whole number from {minimum} to {maximum}; correct it"
+        )
+    return int(cell)
