@@ -1,0 +1,86 @@
+"""`bijlighar readings`: readings from files."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from bijlighar.cli.common import home_option, print_line
+from bijlighar.cli.office import FILE, read_text
+from bijlighar.offices import operations as offices
+from bijlighar.offices.model import Act
+from bijlighar.readings import operations
+from bijlighar.readings.errors import BrokenFile, UnsupportedFormat
+from bijlighar.runtime.home import Home
+
+
+@click.group()
+def readings() -> None:
+    """Readings from files."""
+
+
+@readings.command(name="import")
+@click.argument("file", type=FILE)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["csv", "nem12", "greenbutton"]),
+    default="csv",
+    show_default=True,
+    help="What the file is.",
+)
+@click.option(
+    "--stamp",
+    type=click.Choice(["start", "end"]),
+    default="start",
+    show_default=True,
+    help="Whether an interval's time in the file is its start or its end.",
+)
+@click.option("--as", "person", metavar="PERSON", help="Who does this; it is recorded.")
+@home_option
+def import_(
+    file: Path, file_format: str, stamp: Literal["start", "end"], person: str | None, home: Home
+) -> None:
+    """
+    Take in intervals or registers from FILE, whole or not at all.
+
+    Intervals: meter,start,minutes,wh_import[,vah_import,wh_export,volt,amp], volt and amp in V and A.
+
+    Registers: meter,time,wh_import_register[,wh_export_register][,kind], the kind being daily, billing, hand, final
+    or initial; without one a register at midnight IST is the daily one, any other a hand reading.
+
+    Times are ISO 8601 with an offset. The meters must be in the registry.
+    """
+    if file_format != "csv":
+        raise UnsupportedFormat(
+            f"{file.name}: {file_format} files are not taken in yet; bring the readings as CSV"
+        )
+    text = read_text(file)
+    now = home.clock.now()
+    with home.database.write() as connection:
+        if person is not None:
+            offices.authorise(connection, sign_in=person, act=Act.IMPORT_READINGS, office=None)
+        try:
+            report = operations.import_csv(connection, text=text, stamp=stamp, now=now)
+        except BrokenFile as problem:
+            raise BrokenFile(f"{file.name}, {problem}") from None
+        offices.record_act(
+            connection,
+            person=person or offices.SYSTEM,
+            act=Act.IMPORT_READINGS,
+            subject="readings",
+            detail={"file": file.name, "lines": report.lines, "meters": report.meters},
+            now=now,
+        )
+    print_line(
+        f"{report.lines} lines of {report.meters} meters: {report.intervals_new} intervals new, "
+        f"{report.intervals_changed} changed, on {report.days_written} meter-days; "
+        f"{report.registers_new} registers new or changed"
+    )
+    if report.rounded:
+        click.echo(f"note: {report.rounded} values were rounded half up to whole Wh", err=True)
+    if report.findings:
+        click.echo(
+            f"note: the file contains {len(report.findings)} oddities; `bijlighar validate` tells them",
+            err=True,
+        )

@@ -1,0 +1,1 @@
+"""Meter-days, registers, meter events; versions and quality: nothing changed without its history, no price."""

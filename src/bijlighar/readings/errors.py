@@ -1,0 +1,27 @@
+"""The errors of this room."""
+
+from bijlighar.base.errors import BijligharError
+
+
+class ReadingsError(BijligharError):
+    """The root of the errors of this room."""
+
+    code = "readings.error"
+
+
+class UnusableReadings(ReadingsError):
+    """What was handed over as readings cannot be stored: wrong lengths, channels or interval length."""
+
+    code = "readings.unusable-readings"
+
+
+class BrokenFile(ReadingsError):
+    """A file of readings is torn or wrong; nothing of it is stored."""
+
+    code = "readings.broken-file"
+
+
+class UnsupportedFormat(ReadingsError):
+    """Files of this format are not taken in."""
+
+    code = "readings.unsupported-format"

@@ -1,0 +1,225 @@
+"""
+What other rooms may store: deliveries, registers, events, validated versions, files.
+
+In one transaction, registers come first, then intervals, then events: two writers then take their locks in the same
+order, and a register that closes a day is there before the day is looked at.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection
+
+from bijlighar.base.period import day_number, local_date, local_midnight
+from bijlighar.readings import event_store, finding_store, register_store, store
+from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
+from bijlighar.readings.errors import BrokenFile, UnusableReadings
+from bijlighar.readings.model import (
+    ABSENT,
+    AppendReport,
+    DayBlock,
+    Delivery,
+    Finding,
+    Flags,
+    ImportReport,
+    MeterEvent,
+    Quality,
+    RegisterSnapshot,
+)
+from bijlighar.readings.readings_file import ParsedFile, Stamp, parse
+from bijlighar.readings.rules import StoredDays, merge, overlay_of
+from bijlighar.registry import queries as registry
+from bijlighar.storage import sequences
+
+SEQUENCE = "readings.day"
+#: How far from a register an estimate may lie that it concerns [days]; meters keep their profiles no longer.
+REGISTER_REACH_DAYS = 62
+INTERVALS_PER_APPEND = 500_000
+
+
+def append(connection: Connection, *, deliveries: Sequence[Delivery], now: datetime) -> AppendReport:
+    """
+    Merge deliveries of many meters into the stored meter-days and return what changed.
+
+    Unchanged meter-days are not written; of the others the old row goes to the history and version + 1 is written.
+    The writers of one database take turns from here to the end of their transactions.
+
+    :raises UnusableReadings: if a delivery cannot be laid out; nothing is stored then.
+    """
+    rounds = rounds_of([delivery for delivery in deliveries if len(delivery.starts) or delivery.unreadable])
+    sequences.take(connection, name=SEQUENCE, count=0)  # holds the place of the single writer
+    written = intervals_new = intervals_changed = 0
+    findings: list[Finding] = []
+    for round_ in rounds:
+        arranged = arrange(round_)
+        findings.extend(delivery_findings([round_[place] for place in arranged.untidy], now=now))
+        if not arranged.meters:
+            continue
+        keys = list(zip(arranged.days.tolist(), arranged.meters, strict=True))
+        merged = merge(arranged, store.load_days(connection, keys=keys, minutes=arranged.minutes))
+        findings.extend(merged.findings)
+        intervals_new += merged.intervals_new
+        intervals_changed += merged.intervals_changed
+        count = int(merged.changed.sum())
+        if count:
+            written += count
+            first = sequences.take(connection, name=SEQUENCE, count=count)
+            store.write_days(
+                connection,
+                days=merged.days,
+                chosen=merged.changed,
+                origins=arranged.origins,
+                sequences=range(first, first + count),
+                now=now,
+            )
+    finding_store.add_findings(connection, findings=findings, now=now)
+    return AppendReport(
+        days_written=written,
+        intervals_new=intervals_new,
+        intervals_changed=intervals_changed,
+        findings=tuple(findings),
+    )
+
+
+def append_registers(connection: Connection, *, snapshots: Sequence[RegisterSnapshot], now: datetime) -> int:
+    """
+    Store register snapshots and return how many were new or different; an earlier one goes to the history.
+
+    A register at midnight makes the meter-days it concerns count as changed, for their sums are to be checked again.
+    """
+    if not snapshots:
+        return 0
+    sequences.take(connection, name=SEQUENCE, count=0)
+    written = register_store.merge_registers(connection, snapshots=snapshots, now=now)
+    midnights = {
+        (snapshot.meter, day_number(local_date(snapshot.at)))
+        for snapshot in written
+        if local_midnight(local_date(snapshot.at)) == snapshot.at
+    }
+    if midnights:
+        keys = store.select_touched(connection, meter_days=sorted(midnights), reach=REGISTER_REACH_DAYS)
+        if keys:
+            first = sequences.take(connection, name=SEQUENCE, count=len(keys))
+            store.renumber(connection, keys=keys, first=first)
+    return len(written)
+
+
+def append_events(connection: Connection, *, events: Sequence[MeterEvent], now: datetime) -> int:  # noqa: ARG001
+    """Store events that are not known by meter, code and time, and return how many they were."""
+    return event_store.insert_events(connection, events=events) if events else 0
+
+
+def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -> int:
+    """
+    Write validity, quality and estimates of a block as new versions and return how many rows changed.
+
+    Measured values are not touched: what a block estimates is laid over them. A row whose version is no longer the
+    stored one is left alone, for it will be validated again; so is one that says nothing new. A row of version 0 (a
+    day that never came) is written only if it holds estimates.
+
+    :raises UnusableReadings: if the block estimates an interval without giving its energy.
+    """
+    _check_block(block)
+    keys = list(zip(block.days.tolist(), block.meters, strict=True))
+    if not keys:
+        return 0
+    sequences.take(connection, name=SEQUENCE, count=0)
+    stored = store.load_days(connection, keys=keys, minutes=block.minutes)
+    edited = stored.quality == Quality.EDITED
+    quality = np.where(edited, stored.quality, block.quality)
+    values = dict(block.values)
+    for channel, over in stored.overlay.items():
+        values[channel] = np.where(edited, over, block.channel(channel))
+    proposed = StoredDays(
+        minutes=stored.minutes,
+        meters=stored.meters,
+        days=stored.days,
+        versions=stored.versions,
+        measured=stored.measured,
+        overlay=overlay_of(values, quality),
+        quality=quality,
+        validated=block.validated,
+        codes=stored.codes,
+    )
+    says_something = (stored.versions > 0) | _has_overlay(proposed)
+    chosen = (stored.versions == block.versions) & _differs(stored, proposed) & says_something
+    if chosen.any():
+        store.write_overlays(connection, days=proposed, chosen=chosen, now=now)
+    return int(chosen.sum())
+
+
+def import_csv(connection: Connection, *, text: str, stamp: Stamp, now: datetime) -> ImportReport:
+    """
+    Import a file of intervals or of registers, whole or not at all.
+
+    :raises BrokenFile: with line and reason, if the file is torn or wrong or names an unknown meter.
+    """
+    parsed = parse(text, stamp=stamp)
+    _check_meters(connection, parsed)
+    registers = append_registers(connection, snapshots=parsed.snapshots, now=now)
+    days = new = changed = 0
+    findings: list[Finding] = []
+    for some in _batches(parsed.deliveries):
+        report = append(connection, deliveries=some, now=now)
+        days += report.days_written
+        new += report.intervals_new
+        changed += report.intervals_changed
+        findings.extend(report.findings)
+    return ImportReport(
+        lines=parsed.lines,
+        meters=len(parsed.first_lines),
+        days_written=days,
+        intervals_new=new,
+        intervals_changed=changed,
+        registers_new=registers,
+        rounded=parsed.rounded,
+        findings=tuple(findings),
+    )
+
+
+def _check_block(block: DayBlock) -> None:
+    over = block.quality == Quality.ESTIMATED
+    if (over & (block.channel("wh_import") == ABSENT)).any():
+        raise UnusableReadings(
+            "a validated block says that an interval is estimated, but gives no energy for it"
+        )
+
+
+def _differs(stored: StoredDays, proposed: StoredDays) -> Flags:
+    differs = (stored.quality != proposed.quality).any(axis=1) | (stored.validated != proposed.validated)
+    for channel in {*stored.overlay, *proposed.overlay}:
+        empty = np.full(stored.quality.shape, ABSENT, dtype=np.int64)
+        before, after = stored.overlay.get(channel, empty), proposed.overlay.get(channel, empty)
+        differs |= (before != after).any(axis=1)
+    return np.asarray(differs)
+
+
+def _has_overlay(days: StoredDays) -> Flags:
+    has = np.zeros(len(days.meters), dtype=np.bool_)
+    for over in days.overlay.values():
+        has |= (over != ABSENT).any(axis=1)
+    return has
+
+
+def _check_meters(connection: Connection, parsed: ParsedFile) -> None:
+    known = {device.serial for device in registry.end_devices(connection)}
+    unknown = [(line, meter) for meter, line in parsed.first_lines.items() if meter not in known]
+    if unknown:
+        line, meter = min(unknown)
+        raise BrokenFile(
+            f"line {line}: no meter has the serial number {meter!r}; import it first with `bijlighar registry import`"
+        )
+
+
+def _batches(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    batch: list[Delivery] = []
+    count = 0
+    for delivery in deliveries:
+        batch.append(delivery)
+        count += len(delivery.starts)
+        if count >= INTERVALS_PER_APPEND:
+            yield batch
+            batch, count = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,265 @@
+"""What other rooms may ask about meter-days, registers and events. Days are IST day numbers (`base.period`)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from bijlighar.base.period import Period, date_of, epoch_seconds, local_midnight
+from bijlighar.readings import event_store, finding_store, register_store, store
+from bijlighar.readings.model import (
+    ABSENT,
+    CHANNELS,
+    ENERGY_CHANNELS,
+    INTERVAL_MINUTES,
+    IST_OFFSET_S,
+    SECONDS_PER_DAY,
+    Changed,
+    DailyEnergy,
+    DayBlock,
+    Finding,
+    Integers,
+    MeterEvent,
+    Quality,
+    RegisterKind,
+    RegisterSnapshot,
+    interval_start,
+    intervals_per_day,
+)
+from bijlighar.readings.packing import unpacked
+from bijlighar.readings.rules import (
+    StoredDays,
+    daily_sums,
+    fold,
+    one_length_a_day,
+    positions,
+    quality_counts,
+    raw_quality,
+)
+
+DAYS_PER_PAGE = 100_000
+
+
+def days(
+    connection: Connection,
+    *,
+    meters: Sequence[str] | None,
+    first: int,
+    last: int,
+    as_of: datetime | None = None,
+    channels: Sequence[str] = CHANNELS,
+) -> tuple[DayBlock, ...]:
+    """
+    Return the meter-days `first` to `last` (of some meters or of all), estimates in their places, by interval length.
+
+    With `as_of` they are returned as they were known at that moment. The channels not asked for are left out, but
+    `wh_import` never is.
+    """
+    wanted = tuple({"wh_import", *channels})
+    if as_of is None:
+        found = store.select_days(connection, meters=meters, first=first, last=last, channels=wanted)
+    else:
+        found = store.select_days_as_of(connection, meters=meters, first=first, last=last, moment=as_of)
+    return tuple(_block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
+
+
+def raw_days(
+    connection: Connection,
+    *,
+    meters: Sequence[str] | None,
+    first: int,
+    last: int,
+    channels: Sequence[str] = CHANNELS,
+) -> tuple[DayBlock, ...]:
+    """
+    Return the meter-days as the meters measured them, without any estimate or edit.
+
+    Their quality says `ESTIMATED` or `EDITED` where something stands over the measured value, else what it is raw.
+    """
+    wanted = tuple({"wh_import", *channels})
+    found = store.select_days(connection, meters=meters, first=first, last=last, channels=wanted)
+    return tuple(_raw_block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
+
+
+def raw_rows(connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
+    """Return the (meter, day) keys as measured, in their order; version 0 where nothing is stored."""
+    wanted = [(day, meter) for meter, day in keys]
+    return _raw_block(store.load_days(connection, keys=wanted, minutes=minutes, lock=False))
+
+
+def measured_spans(connection: Connection, *, meters: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+    """Return for each meter the start of its first and the end of its last measured interval [s since the epoch]."""
+    edges = store.select_edges(connection, meters=sorted(set(meters)))
+    keys = sorted({(meter, day) for meter, first, last in edges for day in (first, last)})
+    spans: dict[str, tuple[int, int]] = {}
+    for minutes in INTERVAL_MINUTES:
+        block = raw_rows(connection, keys=keys, minutes=minutes)
+        present = block.values["wh_import"] != ABSENT
+        for row in np.flatnonzero(present.any(axis=1)).tolist():
+            slots = np.flatnonzero(present[row])
+            day, meter = int(block.days[row]), block.meters[row]
+            start = interval_start(day, int(slots[0]), minutes)
+            end = interval_start(day, int(slots[-1]) + 1, minutes)
+            low, high = spans.get(meter, (start, end))
+            spans[meter] = (min(low, start), max(high, end))
+    return spans
+
+
+def stored_ends(connection: Connection) -> tuple[int, int] | None:
+    """Return the first and the last day of which anything is stored, None if nothing is."""
+    return store.select_ends(connection)
+
+
+def changed_days(connection: Connection, *, after: int, limit: int) -> Changed:
+    """
+    Return about `limit` meter-days that came or changed from outside after the sequence number `after`, as measured.
+
+    What validation itself writes does not count as a change.
+    """
+    found, last = store.select_changed(connection, after=after, limit=min(limit, DAYS_PER_PAGE))
+    blocks = tuple(_raw_block(unpacked(rows, minutes)) for minutes, rows in found.items())
+    return Changed(blocks=blocks, last=last)
+
+
+def registers(
+    connection: Connection,
+    *,
+    meters: Sequence[str] | None = None,
+    kind: RegisterKind | None = None,
+    period: Period | None = None,
+) -> tuple[RegisterSnapshot, ...]:
+    """Return register snapshots by meter and time; both ends of `period` are included."""
+    return tuple(register_store.select_registers(connection, meters=meters, kind=kind, period=period))
+
+
+def midnight_registers(
+    connection: Connection, *, meters: Sequence[str], first: int, last: int
+) -> Mapping[tuple[str, int], tuple[int, int]]:
+    """
+    Return import and export registers [Wh] at the midnights that begin the days `first` to `last`, by meter and day.
+
+    `ABSENT` stands for a register that is not known; on whatever occasion it was read at midnight, it counts.
+    """
+    begin, end = local_midnight(date_of(first)), local_midnight(date_of(last))
+    found: dict[tuple[str, int], tuple[int, int]] = {}
+    wanted = sorted(set(meters))
+    for meter, at, wh_import, wh_export in register_store.select_midnights(
+        connection, meters=wanted, first=begin, last=end
+    ):
+        day, second = divmod(epoch_seconds(at) + IST_OFFSET_S, SECONDS_PER_DAY)
+        if second:
+            continue
+        imported, exported = found.get((meter, day), (ABSENT, ABSENT))
+        found[meter, day] = (
+            imported if wh_import is None else wh_import,
+            exported if wh_export is None else wh_export,
+        )
+    return found
+
+
+def events(connection: Connection, *, after: int, limit: int) -> tuple[tuple[int, MeterEvent], ...]:
+    """Return up to `limit` events whose sequence number is above `after`, in the order in which they became known."""
+    return tuple(event_store.select_events(connection, after=after, limit=limit))
+
+
+def events_of(connection: Connection, *, meter: str, period: Period) -> tuple[MeterEvent, ...]:
+    """Return the events of one meter in a period, by time."""
+    return tuple(event_store.select_events_of(connection, meter=meter, period=period))
+
+
+def present_days(connection: Connection, *, first: int, last: int) -> Mapping[str, frozenset[int]]:
+    """Return for each meter the days of which every interval was measured."""
+    found: dict[str, set[int]] = {}
+    for meter, day in store.select_present(connection, first=first, last=last):
+        found.setdefault(meter, set()).add(day)
+    return {meter: frozenset(numbers) for meter, numbers in found.items()}
+
+
+def findings(
+    connection: Connection, *, period: Period, meters: Sequence[str] | None = None
+) -> tuple[Finding, ...]:
+    """Return what deliveries contained beside their values, where it begins in a period, by meter and time."""
+    return tuple(finding_store.select_findings(connection, period=period, meters=meters))
+
+
+def energy_by_day(connection: Connection, *, meters: Sequence[str], first: int, last: int) -> DailyEnergy:
+    """
+    Return the energy and the quality counts of each meter and day, estimates included.
+
+    On the day on which a meter changes its interval length each half-hour counts once.
+    """
+    names = tuple(meters)
+    shape = (len(names), last - first + 1)
+    sums = {channel: np.zeros(shape, dtype=np.int64) for channel in ("wh_import", "wh_export")}
+    counts = np.zeros((*shape, len(Quality)), dtype=np.uint16)
+    expected = np.zeros(shape, dtype=np.uint16)
+    place = positions(names)
+    for block in one_length_a_day(
+        days(connection, meters=names, first=first, last=last, channels=ENERGY_CHANNELS)
+    ):
+        rows = np.array([place[meter] for meter in block.meters], dtype=np.int64)
+        columns = block.days - first
+        for channel, total in sums.items():
+            if channel in block.values:
+                total[rows, columns] = daily_sums(block.values[channel])
+        counts[rows, columns] = quality_counts(block.quality)
+        expected[rows, columns] = block.intervals
+    return DailyEnergy(
+        meters=names,
+        first_day=first,
+        wh_import=sums["wh_import"],
+        wh_export=sums["wh_export"],
+        counts=counts,
+        expected=expected,
+    )
+
+
+def day_matrix(
+    connection: Connection, *, meters: Sequence[str], first: int, last: int, channel: str, minutes: int = 30
+) -> Integers:
+    """
+    Return the values of a channel as (meters, days, intervals of `minutes`), `ABSENT` where there is none.
+
+    With 30 minutes, meters of 15 are folded; with 15 minutes, meters of 30 are absent.
+    """
+    names = tuple(meters)
+    matrix = np.full((len(names), last - first + 1, intervals_per_day(minutes)), ABSENT, dtype=np.int64)
+    place = positions(names)
+    for block in days(connection, meters=names, first=first, last=last, channels=(channel,)):
+        if block.minutes > minutes or channel not in block.values:
+            continue
+        values = block.values[channel]
+        if block.minutes < minutes:
+            values = fold(values, channel=channel)
+        rows = np.array([place[meter] for meter in block.meters], dtype=np.int64)
+        columns = block.days - first
+        matrix[rows, columns] = np.where(values == ABSENT, matrix[rows, columns], values)
+    return matrix
+
+
+def _block(stored: StoredDays) -> DayBlock:
+    values = {channel: stored.known(channel) for channel in CHANNELS if _has(stored, channel)}
+    return _of(stored, values, stored.quality)
+
+
+def _raw_block(stored: StoredDays) -> DayBlock:
+    values = {channel: stored.of(channel) for channel in CHANNELS if _has(stored, channel)}
+    return _of(stored, values, raw_quality(values, stored.overlay, stored.quality))
+
+
+def _has(stored: StoredDays, channel: str) -> bool:
+    return channel == "wh_import" or channel in stored.measured or channel in stored.overlay
+
+
+def _of(stored: StoredDays, values: Mapping[str, Integers], quality: NDArray[np.uint8]) -> DayBlock:
+    return DayBlock(
+        meters=stored.meters,
+        days=stored.days,
+        minutes=stored.minutes,
+        versions=stored.versions,
+        values=values,
+        quality=quality,
+        validated=stored.validated,
+    )

@@ -1,0 +1,169 @@
+"""Register snapshots and their history: SQL, private to this room."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, select
+
+from bijlighar.base.period import Period
+from bijlighar.readings.model import Origin, RegisterKind, RegisterSnapshot
+from bijlighar.storage import bulk
+from bijlighar.storage.schema import Moment, Whole, metadata
+
+METERS_PER_SELECT = 500
+_VALUES = ("wh_import", "vah_import", "wh_export", "md_w")
+_COLUMNS = ("meter", "kind", "at", "version", "origin", "recorded_at", *_VALUES)
+
+
+def _columns() -> tuple[Column[Any], ...]:
+    values = tuple(Column(name, Whole) for name in _VALUES)
+    return (
+        Column("origin", String(8), nullable=False),
+        Column("recorded_at", Moment, nullable=False),
+        *values,
+    )
+
+
+register_table = Table(
+    "readings_register",
+    metadata,
+    Column("meter", String(32), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("version", Integer, nullable=False),
+    *_columns(),
+)
+Index("ix_readings_register_at", register_table.c.at)
+
+history_table = Table(
+    "readings_register_history",
+    metadata,
+    Column("meter", String(32), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    *_columns(),
+    Column("replaced_at", Moment, nullable=False),
+)
+
+Key = tuple[str, RegisterKind, datetime]
+
+
+def merge_registers(
+    connection: Connection, *, snapshots: Sequence[RegisterSnapshot], now: datetime
+) -> list[RegisterSnapshot]:
+    """Store what is new or different, the earlier snapshot going to the history, and return it."""
+    written: list[RegisterSnapshot] = []
+    for round_ in _rounds(snapshots):
+        known = _load(connection, list(round_))
+        fresh, changed = [], []
+        for key, snapshot in round_.items():
+            earlier = known.get(key)
+            if earlier is None:
+                fresh.append(_row(snapshot, 1, now))
+                written.append(snapshot)
+                continue
+            merged = _merged(earlier[1], snapshot)
+            if merged != replace(earlier[1], origin=merged.origin):
+                changed.append(_row(merged, earlier[0] + 1, now))
+                written.append(merged)
+        keys = [(row[0], row[1], row[2]) for row in changed]
+        bulk.copy_rows(
+            connection,
+            source=register_table,
+            target=history_table,
+            columns=_COLUMNS,
+            extra={"replaced_at": now},
+            keys=keys,
+        )
+        bulk.insert_rows(connection, table=register_table, columns=_COLUMNS, rows=fresh)
+        bulk.upsert_rows(connection, table=register_table, columns=_COLUMNS, rows=changed)
+    return written
+
+
+def select_registers(
+    connection: Connection, *, meters: Sequence[str] | None, kind: RegisterKind | None, period: Period | None
+) -> list[RegisterSnapshot]:
+    """Return snapshots by meter and time; the end of `period` is included, for it closes the last day."""
+    statement = select(register_table).order_by(register_table.c.meter, register_table.c.at)
+    if kind is not None:
+        statement = statement.where(register_table.c.kind == kind.value)
+    if period is not None:
+        statement = statement.where(register_table.c.at >= period.start, register_table.c.at <= period.end)
+    if meters is None:
+        return [_snapshot(row) for row in connection.execute(statement)]
+    found: list[RegisterSnapshot] = []
+    wanted = sorted(set(meters))
+    for begin in range(0, len(wanted), METERS_PER_SELECT):
+        some = statement.where(register_table.c.meter.in_(wanted[begin : begin + METERS_PER_SELECT]))
+        found.extend(_snapshot(row) for row in connection.execute(some))
+    return found
+
+
+def select_midnights(
+    connection: Connection, *, meters: Sequence[str], first: datetime, last: datetime
+) -> list[tuple[str, datetime, int | None, int | None]]:
+    """Return (meter, moment, import, export) of the snapshots from `first` to `last`, both included, in no order."""
+    table = register_table.c
+    base = select(table.meter, table.at, table.wh_import, table.wh_export).where(
+        table.at.between(first, last)
+    )
+    found: list[tuple[str, datetime, int | None, int | None]] = []
+    for begin in range(0, len(meters), METERS_PER_SELECT):
+        some = base.where(table.meter.in_(meters[begin : begin + METERS_PER_SELECT]))
+        found.extend((row[0], row[1], row[2], row[3]) for row in connection.execute(some))
+    return found
+
+
+def _rounds(snapshots: Sequence[RegisterSnapshot]) -> Iterator[dict[Key, RegisterSnapshot]]:
+    """Yield the snapshots in rounds in which no key occurs twice."""
+    rounds: list[dict[Key, RegisterSnapshot]] = []
+    turns: dict[Key, int] = {}
+    for snapshot in snapshots:
+        key = (snapshot.meter, snapshot.kind, snapshot.at)
+        turn = turns.get(key, 0)
+        turns[key] = turn + 1
+        if turn == len(rounds):
+            rounds.append({})
+        rounds[turn][key] = snapshot
+    yield from rounds
+
+
+def _load(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[int, RegisterSnapshot]]:
+    known: dict[Key, tuple[int, RegisterSnapshot]] = {}
+    meters = sorted({key[0] for key in keys})
+    for begin in range(0, len(meters), METERS_PER_SELECT):
+        some = set(meters[begin : begin + METERS_PER_SELECT])
+        moments = [key[2] for key in keys if key[0] in some]
+        statement = select(register_table).where(
+            register_table.c.meter.in_(some), register_table.c.at.between(min(moments), max(moments))
+        )
+        for row in connection.execute(statement.with_for_update()):
+            known[row.meter, RegisterKind(row.kind), row.at] = (row.version, _snapshot(row))
+    return known
+
+
+def _merged(earlier: RegisterSnapshot, later: RegisterSnapshot) -> RegisterSnapshot:
+    """Return the later snapshot with what only the earlier one knows."""
+    kept = {name: getattr(earlier, name) for name in _VALUES if getattr(later, name) is None}
+    return replace(later, **kept)
+
+
+def _row(snapshot: RegisterSnapshot, version: int, now: datetime) -> bulk.Row:
+    values = tuple(getattr(snapshot, name) for name in _VALUES)
+    return (snapshot.meter, snapshot.kind.value, snapshot.at, version, snapshot.origin.value, now, *values)
+
+
+def _snapshot(row: Row[Any]) -> RegisterSnapshot:
+    return RegisterSnapshot(
+        meter=row.meter,
+        at=row.at,
+        kind=RegisterKind(row.kind),
+        wh_import=row.wh_import,
+        vah_import=row.vah_import,
+        wh_export=row.wh_export,
+        md_w=row.md_w,
+        origin=Origin(row.origin),
+    )
