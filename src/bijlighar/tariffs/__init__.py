@@ -1,0 +1,1 @@
+"""Tariff books as data and their pure pricing: vector, scalar and explanation."""
