@@ -1,0 +1,1 @@
+"""Bills from validated energy, their PDF, and corrections by difference lines."""
