@@ -41,6 +41,11 @@ def end_devices(connection: Connection, *, hung_at: datetime | None = None) -> t
     return store.devices(connection, hung_at=hung_at)
 
 
+def count_communicating(connection: Connection) -> int:
+    """Return how many meters have a URL, hanging or taken down."""
+    return store.count_devices_with_url(connection)
+
+
 def account(connection: Connection, *, number: str) -> CustomerAccount:
     """
     Return the account with this number.

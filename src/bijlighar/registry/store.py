@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    func,
     or_,
     select,
 )
@@ -280,6 +281,12 @@ def devices_with_url(connection: Connection, *, url: str | None = None) -> tuple
     if url is not None:
         statement = statement.where(_end_device.c.url == url)
     return tuple(_device_of(row) for row in connection.execute(statement))
+
+
+def count_devices_with_url(connection: Connection) -> int:
+    """Return how many meters have a URL, hanging or not."""
+    statement = select(func.count()).where(_end_device.c.url.is_not(None))
+    return connection.execute(statement).scalar_one()
 
 
 def _device_of(row: Row[Any]) -> EndDevice:

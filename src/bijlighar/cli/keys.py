@@ -1,0 +1,45 @@
+"""`bijlighar registry keys`: take in the keys of meters."""
+
+from pathlib import Path
+
+import click
+
+from bijlighar.cli.common import home_option, print_line
+from bijlighar.cli.office import FILE, read_text
+from bijlighar.headend import operations
+from bijlighar.offices import operations as offices
+from bijlighar.offices.model import Act
+from bijlighar.runtime.home import Home
+from bijlighar.runtime.line import KEY_ENCRYPTION_KEY
+
+
+@click.command(name="keys")
+@click.argument("file", type=FILE)
+@click.option("--as", "person", metavar="PERSON", help="Who does this; it is recorded.")
+@home_option
+def keys(file: Path, person: str | None, home: Home) -> None:
+    """
+    Take in the keys of meters from FILE, whole or not at all, and store them encrypted.
+
+    FILE is a JSON list of {"url", "serial", "system_title", "ek", "ak", "lls", "hls"}; keys and titles in hex,
+    passwords as text. The keys of a known meter are replaced. The key that encrypts them lies in the home's folder
+    `keys`; without it the stored keys cannot be opened.
+    """
+    meters = operations.read_keys_file(read_text(file))
+    key_encryption_key = home.key(KEY_ENCRYPTION_KEY)
+    now = home.clock.now()
+    with home.database.write() as connection:
+        if person is not None:
+            offices.authorise(connection, sign_in=person, act=Act.IMPORT_KEYS, office=None)
+        stored = operations.store_keys(
+            connection, keys=meters, key_encryption_key=key_encryption_key, now=now
+        )
+        offices.record_act(
+            connection,
+            person=person or offices.SYSTEM,
+            act=Act.IMPORT_KEYS,
+            subject="keys",
+            detail={"file": file.name, "meters": stored},
+            now=now,
+        )
+    print_line(f"the keys of {stored} meters are stored, encrypted")

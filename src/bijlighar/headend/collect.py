@@ -1,0 +1,177 @@
+"""Collecting what meters owe: many sessions at one time, their results in few large transactions."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bijlighar.base.errors import BijligharError
+from bijlighar.headend import contact, keys_store, schedule, session_store
+from bijlighar.headend.errors import BrokenUrl, MeterSilent, UnsupportedTransport
+from bijlighar.headend.head_end import HeadEnd
+from bijlighar.headend.meter_day import Collected, Collector, Task
+from bijlighar.headend.model import (
+    CLIENT_READER,
+    SESSION_OK,
+    CollectReport,
+    MeterAddress,
+    SessionPurpose,
+    SessionRow,
+)
+from bijlighar.headend.tcp import parse_url
+from bijlighar.readings import operations as readings
+from bijlighar.storage.engine import Database
+
+#: The most meters that one run asks; what is left is asked by the next run.
+METERS_PER_RUN = 100_000
+
+Progress = Callable[[int, int], None]
+
+
+async def collect_due(
+    database: Database, *, now: datetime, head_end: HeadEnd, progress: Progress | None = None
+) -> CollectReport:
+    """
+    Ask every meter for what it owes at `now` and store it; `progress` is told (done, all) sessions.
+
+    A meter that does not answer, answers garbage or refuses is recorded and asked again later; it never stops the
+    run. Results are stored a part at a time; what a killed process had not stored is asked for again.
+    """
+    with database.read() as connection:
+        tasks = schedule.due_tasks(connection, now=now, settings=head_end.settings)[:METERS_PER_RUN]
+    if not tasks:
+        return CollectReport()
+    run = _Run(database=database, head_end=head_end, now=now, tasks=tasks, progress=progress)
+    return await run.all()
+
+
+class _Run:
+    """One run of the collection."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        head_end: HeadEnd,
+        now: datetime,
+        tasks: Sequence[Task],
+        progress: Progress | None,
+    ) -> None:
+        self._database = database
+        self._head_end = head_end
+        self._now = now
+        self._tasks = tasks
+        self._progress = progress
+        self._collector = Collector(database=database, head_end=head_end, now=now)
+        self._finished: list[Collected] = []
+        self._report = CollectReport()
+
+    async def all(self) -> CollectReport:
+        addresses, problems = self._addresses()
+        gateways = {task.meter: task.gateway for task in self._tasks}
+        problems |= await contact.prepare(
+            self._head_end, meters=addresses, client=CLIENT_READER, gateways=gateways
+        )
+        waiting = []
+        for task in self._tasks:
+            problem = problems.get(task.meter)
+            if problem is None:
+                waiting.append(task)
+            else:
+                self._take(_failed(task, problem))
+        queue = iter(waiting)
+        width = min(self._head_end.settings.concurrency, len(waiting))
+        await asyncio.gather(*(self._work(queue, addresses) for _ in range(width)))
+        self._store()
+        return self._report
+
+    def _addresses(self) -> tuple[dict[str, MeterAddress], dict[str, BijligharError]]:
+        addresses: dict[str, MeterAddress] = {}
+        problems: dict[str, BijligharError] = {}
+        for task in self._tasks:
+            try:
+                addresses[task.meter] = parse_url(task.url)
+            except (BrokenUrl, UnsupportedTransport) as problem:
+                problems[task.meter] = problem
+        return addresses, problems
+
+    async def _work(self, queue: Iterator[Task], addresses: Mapping[str, MeterAddress]) -> None:
+        for task in queue:
+            async with self._head_end.permit(task.gateway):
+                self._take(await self._one(task, addresses[task.meter]))
+
+    async def _one(self, task: Task, address: MeterAddress) -> Collected:
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        limit_s = self._head_end.settings.session_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                collected = await self._collector.collect(task, address)
+        except TimeoutError:
+            collected = _failed(task, MeterSilent(f"the session was not over within {limit_s:g} s"))
+        except BijligharError as problem:
+            collected = _failed(task, problem)
+        return replace(collected, duration_ms=round((loop.time() - started_s) * 1000))
+
+    def _take(self, collected: Collected) -> None:
+        self._finished.append(collected)
+        if len(self._finished) >= self._head_end.settings.sessions_per_commit:
+            self._store()
+
+    def _store(self) -> None:
+        finished, self._finished = self._finished, []
+        if not finished:
+            return
+        with self._database.write() as connection:
+            self._report += self._store_in(connection, finished)
+        if self._progress is not None:
+            self._progress(self._report.sessions, len(self._tasks))
+
+    def _store_in(self, connection: Connection, finished: Sequence[Collected]) -> CollectReport:
+        now = self._now
+        registers = readings.append_registers(
+            connection, snapshots=[shot for one in finished for shot in one.snapshots], now=now
+        )
+        deliveries = [one.delivery for one in finished if one.delivery is not None]
+        appended = readings.append(connection, deliveries=deliveries, now=now)
+        events = readings.append_events(
+            connection, events=[event for one in finished for event in one.events], now=now
+        )
+        session_store.log_sessions(connection, rows=[_row(one, now) for one in finished])
+        session_store.write_schedules(
+            connection,
+            schedules=[schedule.after(one, now=now, settings=self._head_end.settings) for one in finished],
+        )
+        heard = self._head_end.heard_counters(
+            meters=[one.task.meter for one in finished if one.problem is None], client=CLIENT_READER
+        )
+        keys_store.write_received(connection, received=heard, client=CLIENT_READER)
+        return CollectReport(
+            sessions=len(finished),
+            failed=sum(one.problem is not None for one in finished),
+            meter_days=appended.days_written,
+            intervals=appended.intervals_new,
+            registers=registers,
+            events=events,
+        )
+
+
+def _failed(task: Task, problem: BijligharError) -> Collected:
+    return Collected(task=task, problem=problem)
+
+
+def _row(one: Collected, now: datetime) -> SessionRow:
+    problem = one.problem
+    return SessionRow(
+        meter=one.task.meter,
+        purpose=SessionPurpose.COLLECT,
+        started_at=now,
+        duration_ms=one.duration_ms,
+        outcome=SESSION_OK if problem is None else problem.code,
+        note="" if problem is None else str(problem),
+        octets_in=one.octets[0],
+        octets_out=one.octets[1],
+        drift_s=one.drift_s,
+    )

@@ -1,0 +1,137 @@
+"""First contact: the invocation counter a meter has seen last, read by the public client."""
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bijlighar.base.errors import BijligharError
+from bijlighar.dlms import is15959
+from bijlighar.dlms.cosem import Attribute
+from bijlighar.dlms.event import GetResult
+from bijlighar.headend.errors import AssociationRefused, GarbledAnswer, UnknownMeterKeys
+from bijlighar.headend.head_end import HeadEnd
+from bijlighar.headend.model import CLIENT_PUBLIC, HeadEndSettings, MeterAddress
+from bijlighar.headend.session import MeterSession, open_session
+
+NO_GATEWAYS: Mapping[str, str | None] = MappingProxyType({})
+
+
+def counter_attribute(client: int) -> Attribute:
+    """
+    Return the attribute that tells the last counter a meter has seen from `client`.
+
+    :raises UnknownMeterKeys: if IS 15959 has no such client.
+    """
+    plan = is15959.ASSOCIATIONS.get(client)
+    if plan is None:
+        raise UnknownMeterKeys(f"client {client} is none that IS 15959 knows")
+    return plan.counter_attribute
+
+
+async def read_counter(*, address: MeterAddress, client: int, name: str, settings: HeadEndSettings) -> int:
+    """
+    Return the last invocation counter that a meter has seen from `client`.
+
+    :raises HeadEndError: if the meter cannot be reached or does not tell.
+    :raises RemoteProtocolError: if it breaks the protocol.
+    """
+    session = await open_session(
+        address=address, client=CLIENT_PUBLIC, security=None, name=name, settings=settings
+    )
+    try:
+        value = GetResult(data=await session.get(counter_attribute(client))).value
+        await session.release()
+    finally:
+        session.close()
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise GarbledAnswer(f"meter {name} says that its counter is {value!r}")
+    return value
+
+
+async def prepare(
+    head_end: HeadEnd,
+    *,
+    meters: Mapping[str, MeterAddress],
+    client: int,
+    gateways: Mapping[str, str | None] = NO_GATEWAYS,
+) -> dict[str, BijligharError]:
+    """
+    Load the keys of meters and see that each has counters for a session; return what is wrong with whom.
+
+    Reserving is one transaction for all. A meter never spoken with is asked for its counter first.
+    """
+    serials = sorted(meters)
+    problems = dict(head_end.load(meters=serials, client=client))
+    usable = [meter for meter in serials if meter not in problems]
+    strangers = head_end.counters.reserve(meters=usable, client=client)
+    wanted = {meter: meters[meter] for meter in sorted(strangers)}
+    problems.update(await learn(head_end, meters=wanted, client=client, gateways=gateways))
+    return problems
+
+
+async def open_prepared(head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int) -> MeterSession:
+    """
+    Open a session with a meter that was prepared for.
+
+    A refusal may mean that the meter has seen a higher counter than ours: it is asked, and if so tried once more.
+
+    :raises HeadEndError: if the meter cannot be reached, is silent or refuses.
+    :raises RemoteProtocolError: if it breaks the protocol.
+    """
+    try:
+        return await _open(head_end, meter=meter, address=address, client=client)
+    except AssociationRefused as refusal:
+        seen = await read_counter(address=address, client=client, name=meter, settings=head_end.settings)
+        if not head_end.counters.is_behind(meter=meter, client=client, seen=seen):
+            head_end.forget(
+                meter
+            )  # its keys may have been replaced meanwhile: read them anew for the next try
+            raise refusal from None
+        problems = head_end.counters.learn(seen={meter: seen}, client=client)
+        if meter in problems:
+            raise problems[meter] from None
+    return await _open(head_end, meter=meter, address=address, client=client)
+
+
+async def _open(head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int) -> MeterSession:
+    return await open_session(
+        address=address,
+        client=client,
+        security=head_end.security(meter=meter, client=client),
+        name=meter,
+        settings=head_end.settings,
+    )
+
+
+async def learn(
+    head_end: HeadEnd,
+    *,
+    meters: Mapping[str, MeterAddress],
+    client: int,
+    gateways: Mapping[str, str | None] = NO_GATEWAYS,
+) -> dict[str, BijligharError]:
+    """Ask meters for their counters, go above them, and return what is wrong with whom."""
+    if not meters:
+        return {}
+    seen: dict[str, int] = {}
+    problems: dict[str, BijligharError] = {}
+    waiting = iter(meters.items())
+
+    async def work() -> None:
+        for meter, address in waiting:
+            try:
+                async with (
+                    head_end.permit(gateways.get(meter)),
+                    asyncio.timeout(head_end.settings.session_timeout_s),
+                ):
+                    seen[meter] = await read_counter(
+                        address=address, client=client, name=meter, settings=head_end.settings
+                    )
+            except TimeoutError:
+                problems[meter] = GarbledAnswer(f"meter {meter} did not come to an end with its counter")
+            except BijligharError as problem:
+                problems[meter] = problem
+
+    await asyncio.gather(*(work() for _ in range(min(head_end.settings.concurrency, len(meters)))))
+    problems.update(head_end.counters.learn(seen=seen, client=client))
+    return problems

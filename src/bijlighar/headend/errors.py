@@ -1,0 +1,123 @@
+"""The errors of this room; the code of a failed session is the code of its error."""
+
+from bijlighar.base.errors import BijligharError
+
+
+class HeadEndError(BijligharError):
+    """The root of the errors of this room."""
+
+    code = "headend.error"
+
+
+class BrokenUrl(HeadEndError):
+    """A meter's URL cannot be understood."""
+
+    code = "headend.broken-url"
+
+
+class UnsupportedTransport(HeadEndError):
+    """The URL names a way to the meter that this head-end does not speak."""
+
+    code = "headend.unsupported-transport"
+
+
+class MeterUnreachable(HeadEndError):
+    """No connection to the meter could be made."""
+
+    code = "headend.unreachable"
+
+
+class MeterSilent(HeadEndError):
+    """The meter did not answer in time."""
+
+    code = "headend.no-answer"
+
+
+class ConnectionLost(HeadEndError):
+    """The meter closed the connection in the middle of a session."""
+
+    code = "headend.connection-lost"
+
+
+class GarbledAnswer(HeadEndError):
+    """What the meter sent is no valid answer."""
+
+    code = "headend.garbled"
+
+
+class AssociationRefused(HeadEndError):
+    """The meter refused the association: a wrong password, key, counter or client."""
+
+    code = "headend.refused"
+
+
+class AccessRefused(HeadEndError):
+    """The meter refused to read, write or do what was asked."""
+
+    code = "headend.access-refused"
+
+
+class CounterRefused(HeadEndError):
+    """The meter's invocation counter cannot be believed or followed."""
+
+    code = "headend.counter"
+
+
+class UnexpectedLayout(HeadEndError):
+    """A profile of the meter does not have the columns that are needed."""
+
+    code = "headend.layout"
+
+
+class UnknownMeterKeys(HeadEndError):
+    """No keys are stored for the meter."""
+
+    code = "headend.no-keys"
+
+
+class SealedKeys(HeadEndError):
+    """Stored keys cannot be opened: the key-encryption key is absent or another one."""
+
+    code = "headend.sealed-keys"
+
+
+class BrokenKeysFile(HeadEndError):
+    """A keys file cannot be used."""
+
+    code = "headend.broken-keys-file"
+
+
+class BrokenOrder(HeadEndError):
+    """A control order, or a file with a signed one, cannot be used."""
+
+    code = "headend.broken-order"
+
+
+class UnknownCommand(HeadEndError):
+    """There is no control command of that order."""
+
+    code = "headend.unknown-command"
+
+
+class BrokenSettings(HeadEndError):
+    """A setting of the head-end cannot be used."""
+
+    code = "headend.broken-settings"
+
+
+class GateRefusal(HeadEndError):
+    """The gate did not let an order pass."""
+
+    code = "headend.gate-refused"
+
+
+class RelayNotMoved(HeadEndError):
+    """The relay did not do what was commanded."""
+
+    code = "headend.relay-not-moved"
+
+
+class NoRelay(HeadEndError):
+    """The meter has no relay that can be reached."""
+
+    code = "headend.no-relay"

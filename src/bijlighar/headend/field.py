@@ -1,0 +1,300 @@
+"""
+Speaking with one meter from a keys file alone: no database, no registry.
+
+The counter is read from the meter by the public client and only rises. Each run ciphers under a system title of its
+own, unless one is given: the head-end uses the same keys, and the same counter under the same title would break the
+cipher for both.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bijlighar.dlms import is15959
+from bijlighar.dlms.cosem import Attribute, ByRange
+from bijlighar.dlms.event import GetResult
+from bijlighar.headend import gate, gate_store
+from bijlighar.headend.contact import read_counter
+from bijlighar.headend.control import METHOD_PARAMETER, METHODS, read_back
+from bijlighar.headend.control_steps import feeder_of
+from bijlighar.headend.errors import (
+    BrokenUrl,
+    GateRefusal,
+    UnexpectedLayout,
+    UnknownMeterKeys,
+    UnsupportedTransport,
+)
+from bijlighar.headend.field_rows import ProfileAnswer, plain_value, profile_answer
+from bijlighar.headend.layout import LayoutColumn, read_columns
+from bijlighar.headend.model import (
+    CLIENT_PUBLIC,
+    ControlAction,
+    GateCode,
+    GateRequest,
+    HeadEndSettings,
+    MeterAddress,
+    MeterKeys,
+    RelayReading,
+    SignedOrder,
+)
+from bijlighar.headend.session import MeterSession, client_security, open_session
+from bijlighar.headend.tcp import parse_url
+from bijlighar.headend.wording import words_of
+from bijlighar.storage.engine import Database
+
+TITLE_STEM = b"BJF"
+TITLE_OCTETS = 8
+ONE_SECOND = timedelta(seconds=1)
+EVENTS = "events"
+
+
+def field_title() -> bytes:
+    """Return a system title that no other run uses."""
+    return TITLE_STEM + os.urandom(TITLE_OCTETS - len(TITLE_STEM))
+
+
+def keys_of_url(keys: Sequence[MeterKeys], *, url: str) -> MeterKeys:
+    """
+    Return the keys of the meter at a URL: the entry with that URL, or the file's only entry.
+
+    :raises UnknownMeterKeys: if the file does not tell which it is.
+    """
+    address = parse_url(url)
+    found = [meter for meter in keys if _address_of(meter) == address]
+    if len(found) == 1:
+        return found[0]
+    if len(keys) == 1:
+        return keys[0]
+    raise UnknownMeterKeys(
+        f"the keys file has no entry with the URL {url}; add one, or give a file of this meter alone"
+    )
+
+
+def _address_of(meter: MeterKeys) -> MeterAddress | None:
+    """Return the address of an entry, None if it has none that we can use."""
+    try:
+        return None if meter.url is None else parse_url(meter.url)
+    except (BrokenUrl, UnsupportedTransport):
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayAnswer:
+    """
+    Where the relay stands.
+
+    `verified` tells whether it is where it was wanted; of a mere reading, that it was read.
+    """
+
+    output_state: bool
+    control_state: int
+    control_mode: int
+    verified: bool
+
+
+class FieldClient:
+    """One meter, its keys, and the client to speak as."""
+
+    def __init__(self, *, url: str, client: int, keys: MeterKeys | None, settings: HeadEndSettings) -> None:
+        """
+        Name the meter; nothing is sent yet.
+
+        :raises BrokenUrl: if the URL cannot be understood.
+        :raises UnsupportedTransport: if it names a serial line.
+        """
+        self._address = parse_url(url)
+        self._url = url
+        self._client = client
+        self._keys = keys
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        """Return what messages call the meter."""
+        return self._keys.serial if self._keys else self._url
+
+    async def read_profile(
+        self, profile: str, *, start: datetime | None, end: datetime | None
+    ) -> ProfileAnswer:
+        """
+        Return the rows of a profile (`events`: of all event logs) with start <= time < end.
+
+        The time of a block-load row is the start of its interval.
+
+        :raises BijligharError: if the meter cannot be reached, refuses or answers garbage.
+        """
+        session = await self._open()
+        try:
+            names = tuple(plan.name for plan in is15959.EVENT_PROFILES) if profile == EVENTS else (profile,)
+            parts = [await self._read_one(session, name, start, end) for name in names]
+            serial = self.name if self._client == CLIENT_PUBLIC else await self._serial(session)
+            await session.release()
+        finally:
+            session.close()
+        found = [part for part in parts if part is not None]
+        if not found:
+            raise UnexpectedLayout(f"meter {self.name} has no profile {profile} for client {self._client}")
+        return profile_answer(profile=profile, serial=serial, parts=found, start=start, end=end)
+
+    async def get(self, attribute: Attribute) -> object:
+        """
+        Return the value of one attribute as JSON can hold it: octets in hex, times of 12 octets as text.
+
+        :raises BijligharError: if the meter cannot be reached, refuses or answers garbage.
+        """
+        session = await self._open()
+        try:
+            value = GetResult(data=await session.get(attribute)).value
+            await session.release()
+        finally:
+            session.close()
+        return plain_value(value)
+
+    async def read_relay(self) -> RelayAnswer:
+        """
+        Return where the relay stands.
+
+        :raises BijligharError: if the meter cannot be reached, refuses or answers garbage.
+        """
+        session = await self._open()
+        try:
+            relay = await session.read_relay()
+            await session.release()
+        finally:
+            session.close()
+        return _answer(relay, verified=True)
+
+    async def operate_relay(
+        self, action: ControlAction, *, permit: Callable[[RelayReading], None]
+    ) -> RelayAnswer:
+        """
+        Operate the relay once and return where it stands afterwards; `permit` is asked just before.
+
+        :raises BijligharError: if the meter cannot be reached, refuses or answers garbage, or `permit` refuses.
+        """
+        session = await self._open()
+        try:
+            relay = await session.read_relay()
+            permit(relay)
+            await session.act(METHODS[action], METHOD_PARAMETER)
+            relay, _ = await read_back(session, action, settings=self._settings)
+            await session.release()
+        finally:
+            session.close()
+        return _answer(relay, verified=relay.has_done(action))
+
+    async def _open(self) -> MeterSession:
+        next_counter = None
+        if self._client != CLIENT_PUBLIC:
+            seen = await read_counter(
+                address=self._address, client=self._client, name=self.name, settings=self._settings
+            )
+            next_counter = _rising(seen)
+        security = client_security(
+            client=self._client,
+            keys=self._keys,
+            system_title=self._settings.system_title,
+            next_counter=next_counter,
+            received_counter=-1,
+        )
+        return await open_session(
+            address=self._address,
+            client=self._client,
+            security=security,
+            name=self.name,
+            settings=self._settings,
+        )
+
+    async def _serial(self, session: MeterSession) -> str:
+        data = await session.get_if_any(Attribute(class_id=1, obis=is15959.SERIAL_NUMBER, index=2))
+        value = None if data is None else GetResult(data=data).value
+        if isinstance(value, bytes):
+            return value.decode("ascii", errors="replace")
+        return value if isinstance(value, str) else self.name
+
+    async def _read_one(
+        self, session: MeterSession, name: str, start: datetime | None, end: datetime | None
+    ) -> tuple[tuple[LayoutColumn, ...], int, bytes] | None:
+        """Return the columns of a profile, its interval [s] and its rows; None if the meter has no such profile."""
+        plan = is15959.PROFILES[name]
+        columns = await read_columns(session, name)
+        if not columns:
+            return None
+        period_s = 0
+        if name == is15959.BLOCK_LOAD.name:
+            value = GetResult(data=await session.get(plan.period)).value
+            period_s = value if isinstance(value, int) else 0
+        selection = _selection(start, end, period_s) if plan.by_range else None
+        buffer = await session.get_if_any(plan.buffer, selection)
+        return None if buffer is None else (columns, period_s, buffer)
+
+
+async def obey_authorisation(
+    database: Database,
+    *,
+    client: FieldClient,
+    serial: str,
+    signed: SignedOrder,
+    settings: HeadEndSettings,
+    now: datetime,
+) -> RelayAnswer:
+    """
+    Operate the relay of a registered meter under a signed order that the gate lets through once.
+
+    :raises GateRefusal: if the gate does not.
+    :raises BijligharError: if the meter cannot be reached, refuses or answers garbage.
+    """
+    order = signed.order
+
+    def permit(_relay: RelayReading) -> None:
+        with database.write() as connection:
+            request = GateRequest(
+                order_id=order.order_id,
+                serial=serial,
+                action=order.action,
+                signed=signed,
+                feeder=feeder_of(connection, serial=serial, now=now),
+            )
+            code = gate.admit(
+                connection,
+                request=request,
+                verify_key=settings.verify_key,
+                ceilings=settings.ceilings,
+                now=now,
+            )
+            gate_store.close(connection, order_id=order.order_id, now=now)
+        if code is not GateCode.ADMITTED:
+            raise GateRefusal(f"{words_of(code.value).en} ({code.value})")
+
+    return await client.operate_relay(order.action, permit=permit)
+
+
+def _rising(seen: int) -> Callable[[], int]:
+    last = seen
+
+    def next_counter() -> int:
+        nonlocal last
+        last += 1
+        return last
+
+    return next_counter
+
+
+def _selection(start: datetime | None, end: datetime | None, period_s: int) -> ByRange | None:
+    """Return the rows that may lie in [start, end); exactly those are picked out of what comes."""
+    if start is None and end is None:
+        return None
+    period = timedelta(seconds=period_s)
+    first = start or datetime(2000, 1, 1, tzinfo=UTC)
+    last = end or datetime(2099, 12, 31, tzinfo=UTC)
+    return is15959.between(first - ONE_SECOND, last + period)
+
+
+def _answer(relay: RelayReading, *, verified: bool) -> RelayAnswer:
+    return RelayAnswer(
+        output_state=relay.output_state,
+        control_state=relay.control_state,
+        control_mode=relay.control_mode,
+        verified=verified,
+    )

@@ -1,0 +1,133 @@
+"""
+The last look before a relay: an order passes once, unaltered, unexpired, for its own meter, under ceilings.
+
+The gate believes nobody: not the command's row, not the queue, not the room that ordered. It trusts a signature that
+it checks with a key that cannot sign, and its own table of what it has let through. Whatever is missing or broken
+shuts it. Every decision is a row of its log.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from bijlighar.headend import gate_store
+from bijlighar.headend.model import (
+    AdmittedCounts,
+    Ceilings,
+    ControlAction,
+    ControlReason,
+    GateCode,
+    GateRequest,
+    SignedOrder,
+)
+from bijlighar.headend.orders import is_signed
+
+#: An order dated further ahead than the clocks of two computers differ is not believed.
+CLOCK_ALLOWANCE = timedelta(minutes=5)
+ONE_HOUR = timedelta(hours=1)
+ONE_DAY = timedelta(days=1)
+
+
+def examine(*, request: GateRequest, verify_key: bytes | None, now: datetime) -> GateCode:
+    """Return what the gate says of an order by itself, for the command that shows it."""
+    signed = request.signed
+    order = signed.order
+    if verify_key is None or len(verify_key) != 32:
+        return GateCode.NO_VERIFY_KEY
+    if not signed.signature:
+        return GateCode.UNSIGNED
+    if not is_signed(signed=signed, verify_key=verify_key):
+        return GateCode.ALTERED
+    checks = (
+        (order.order_id == request.order_id, GateCode.WRONG_ORDER),
+        (order.serial == request.serial, GateCode.WRONG_SERIAL),
+        (order.action is request.action, GateCode.WRONG_ACTION),
+        (order.issued_at <= now + CLOCK_ALLOWANCE, GateCode.NOT_YET),
+        (now < order.expires_at, GateCode.EXPIRED),
+        (_has_four_eyes(signed), GateCode.NOT_APPROVED),
+    )
+    return next((code for holds, code in checks if not holds), GateCode.ADMITTED)
+
+
+def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
+    """
+    Return whether one more disconnection stays under every ceiling.
+
+    >>> counts = AdmittedCounts(hour=50, feeder_hour=0, day=50)
+    >>> under_ceilings(ceilings=Ceilings(), counts=counts).value
+    'headend.gate-ceiling-hour'
+    >>> under_ceilings(ceilings=None, counts=counts).value
+    'headend.gate-broken-ceilings'
+    """
+    if not isinstance(ceilings, Ceilings):
+        return GateCode.BROKEN_CEILINGS
+    limits: tuple[object, ...] = (ceilings.per_hour, ceilings.per_feeder_hour, ceilings.per_day)
+    if not all(type(limit) is int and limit >= 0 for limit in limits):
+        return GateCode.BROKEN_CEILINGS
+    if counts.day >= ceilings.per_day:
+        return GateCode.CEILING_DAY
+    if counts.hour >= ceilings.per_hour:
+        return GateCode.CEILING_HOUR
+    if counts.feeder_hour >= ceilings.per_feeder_hour:
+        return GateCode.CEILING_FEEDER
+    return GateCode.ADMITTED
+
+
+def admit(
+    connection: Connection, *, request: GateRequest, verify_key: bytes | None, ceilings: object, now: datetime
+) -> GateCode:
+    """
+    Let an order pass at most once in all its life and return the decision, which is logged in the same transaction.
+
+    A reconnection passes no ceiling, and one that was admitted may be tried again until its command has ended.
+    """
+    code = examine(request=request, verify_key=verify_key, now=now)
+    if code is GateCode.ADMITTED:
+        code = _admit_once(connection, request=request, ceilings=ceilings, now=now)
+    log(connection, request=request, code=code, now=now)
+    return code
+
+
+def log(connection: Connection, *, request: GateRequest, code: GateCode, now: datetime) -> None:
+    """Record a decision on the order that `request` shows."""
+    gate_store.log(
+        connection,
+        order_id=request.signed.order.order_id,
+        serial=request.serial,
+        action=request.action.value,
+        code=code,
+        now=now,
+    )
+
+
+def _admit_once(connection: Connection, *, request: GateRequest, ceilings: object, now: datetime) -> GateCode:
+    order = request.signed.order
+    gate_store.lock(connection)  # two gates at one time would each see room under a ceiling
+    passed, ended = gate_store.admission(connection, order_id=order.order_id)
+    if passed:
+        again = order.action is ControlAction.RECONNECT and not ended
+        return GateCode.ADMITTED if again else GateCode.USED
+    feeder = request.feeder or order.feeder or ""
+    if order.action is ControlAction.DISCONNECT:
+        counts = gate_store.counts(
+            connection, feeder=feeder, hour_from=now - ONE_HOUR, day_from=now - ONE_DAY
+        )
+        code = under_ceilings(ceilings=ceilings, counts=counts)
+        if code is not GateCode.ADMITTED:
+            return code
+    gate_store.mark_admitted(
+        connection,
+        order_id=order.order_id,
+        serial=order.serial,
+        action=order.action.value,
+        feeder=feeder,
+        now=now,
+    )
+    return GateCode.ADMITTED
+
+
+def _has_four_eyes(signed: SignedOrder) -> bool:
+    order = signed.order
+    if order.action is not ControlAction.DISCONNECT or order.reason is not ControlReason.ARREARS:
+        return True
+    return bool(order.approved_by) and order.approved_by != order.issued_by

@@ -1,0 +1,101 @@
+"""The gate's own tables: what it has let through, and what it has said."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Index, String, Table, func, select, update
+
+from bijlighar.headend.model import AdmittedCounts, ControlAction, GateCode, GateEntry
+from bijlighar.storage import sequences
+from bijlighar.storage.schema import Moment, Whole, metadata
+from bijlighar.storage.sql import insert_for
+
+GATE_SEQUENCE = "headend.gate"
+
+_order = Table(
+    "headend_gate_order",
+    metadata,
+    Column("order_id", String(200), primary_key=True),
+    Column("serial", String(200), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("feeder", String(200), nullable=False),
+    Column("admitted_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    Index(None, "action", "admitted_at"),
+)
+
+_log = Table(
+    "headend_gate_log",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("serial", String(200), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("code", String(64), nullable=False),
+)
+
+
+def lock(connection: Connection) -> None:
+    """Hold back every other gate until this transaction ends."""
+    sequences.take(connection, name=GATE_SEQUENCE)
+
+
+def admission(connection: Connection, *, order_id: str) -> tuple[bool, bool]:
+    """Return whether the order has passed before, and whether its command has ended."""
+    statement = select(_order.c.closed_at).where(_order.c.order_id == order_id)
+    row = connection.execute(statement).first()
+    return row is not None, row is not None and row.closed_at is not None
+
+
+def close(connection: Connection, *, order_id: str, now: datetime) -> None:
+    """Record that the order's command has ended: nothing passes under it any more."""
+    connection.execute(update(_order).where(_order.c.order_id == order_id).values(closed_at=now))
+
+
+def counts(connection: Connection, *, feeder: str, hour_from: datetime, day_from: datetime) -> AdmittedCounts:
+    """Return how many disconnections have passed after `hour_from`, on `feeder` after it, and after `day_from`."""
+    past = select(func.count()).where(_order.c.action == ControlAction.DISCONNECT.value)
+    hour = past.where(_order.c.admitted_at > hour_from)
+    return AdmittedCounts(
+        hour=connection.execute(hour).scalar_one(),
+        feeder_hour=connection.execute(hour.where(_order.c.feeder == feeder)).scalar_one(),
+        day=connection.execute(past.where(_order.c.admitted_at > day_from)).scalar_one(),
+    )
+
+
+def mark_admitted(
+    connection: Connection, *, order_id: str, serial: str, action: str, feeder: str, now: datetime
+) -> None:
+    """Record that the order has passed; a second time is an error of the database."""
+    connection.execute(
+        insert_for(connection, _order).values(
+            order_id=order_id, serial=serial, action=action, feeder=feeder, admitted_at=now
+        )
+    )
+
+
+def log(
+    connection: Connection, *, order_id: str, serial: str, action: str, code: GateCode, now: datetime
+) -> None:
+    """Record one decision."""
+    connection.execute(
+        insert_for(connection, _log).values(
+            at=now, order_id=order_id, serial=serial, action=action, code=code.value
+        )
+    )
+
+
+def entries(connection: Connection, *, after: int, limit: int) -> tuple[GateEntry, ...]:
+    """Return the decisions after number `after`, oldest first."""
+    statement = select(_log).where(_log.c.id > after).order_by(_log.c.id).limit(limit)
+    return tuple(
+        GateEntry(
+            number=row.id,
+            at=row.at,
+            order_id=row.order_id,
+            serial=row.serial,
+            action=row.action,
+            code=GateCode(row.code),
+        )
+        for row in connection.execute(statement)
+    )

@@ -1,0 +1,161 @@
+"""
+Meter keys: the keys file that people exchange, and the sealed form in which the database holds them.
+
+A sealed key is AES-256-GCM under the key-encryption key with the meter's serial as additional data, so that neither a
+copy of the database nor one meter's row put in the place of another's opens anything.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bijlighar.headend.errors import BrokenKeysFile, SealedKeys
+from bijlighar.headend.model import MeterKeys
+
+KEK_OCTETS = 32
+NONCE_OCTETS = 12
+TITLE_OCTETS = 8
+KEY_OCTETS = (16,)
+METERS_LIMIT = 1_000_000
+
+
+def read_keys_file(text: str) -> tuple[MeterKeys, ...]:
+    """
+    Return the meters of a keys file: a JSON list of url, serial, system_title, ek, ak, lls and hls.
+
+    :raises BrokenKeysFile: if the text is no such list, or an entry cannot be used.
+    """
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise BrokenKeysFile(f"the keys file is not JSON: {problem}") from None
+    if not isinstance(entries, list):
+        raise BrokenKeysFile("the keys file must be a JSON list with one object for each meter")
+    if len(entries) > METERS_LIMIT:
+        raise BrokenKeysFile(f"the keys file names more than {METERS_LIMIT} meters; split it")
+    keys = tuple(_entry(number, entry) for number, entry in enumerate(entries, start=1))
+    serials = [meter.serial for meter in keys]
+    if len(set(serials)) != len(serials):
+        twice = next(serial for serial in serials if serials.count(serial) > 1)
+        raise BrokenKeysFile(f"the keys file names the meter {twice} twice")
+    return keys
+
+
+def write_keys_file(keys: Sequence[MeterKeys]) -> str:
+    """Return the text of a keys file."""
+    return json.dumps(
+        [
+            {
+                "url": meter.url,
+                "serial": meter.serial,
+                "system_title": meter.system_title.hex(),
+                "ek": meter.ek.hex(),
+                "ak": meter.ak.hex(),
+                "lls": _password(meter.lls),
+                "hls": _password(meter.hls),
+            }
+            for meter in keys
+        ],
+        indent=1,
+    )
+
+
+def seal(*, keys: MeterKeys, key_encryption_key: bytes | None) -> bytes:
+    """
+    Return the secrets of a meter as the database may hold them.
+
+    :raises SealedKeys: if there is no usable key-encryption key.
+    """
+    cipher = _cipher(key_encryption_key)
+    secrets = json.dumps(
+        [keys.ek.hex(), keys.ak.hex(), _hex(keys.lls), _hex(keys.hls)], separators=(",", ":")
+    )
+    nonce = os.urandom(NONCE_OCTETS)
+    return nonce + cipher.encrypt(nonce, secrets.encode(), keys.serial.encode())
+
+
+def unseal(
+    *, serial: str, system_title: bytes, url: str | None, sealed: bytes, key_encryption_key: bytes | None
+) -> MeterKeys:
+    """
+    Return the keys of a meter from their sealed form.
+
+    :raises SealedKeys: if the key-encryption key is absent or another one, or the row was changed.
+    """
+    cipher = _cipher(key_encryption_key)
+    try:
+        secrets = cipher.decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], serial.encode())
+    except (InvalidTag, ValueError):
+        raise SealedKeys(
+            f"the keys of meter {serial} do not open with this key-encryption key; "
+            "put the right one in place or store the keys again"
+        ) from None
+    ek, ak, lls, hls = json.loads(secrets)
+    return MeterKeys(
+        serial=serial,
+        system_title=system_title,
+        url=url,
+        ek=bytes.fromhex(ek),
+        ak=bytes.fromhex(ak),
+        lls=None if lls is None else bytes.fromhex(lls),
+        hls=None if hls is None else bytes.fromhex(hls),
+    )
+
+
+def _cipher(key_encryption_key: bytes | None) -> AESGCM:
+    if key_encryption_key is None or len(key_encryption_key) != KEK_OCTETS:
+        raise SealedKeys(f"meter keys need a key-encryption key of {KEK_OCTETS} octets, and there is none")
+    return AESGCM(key_encryption_key)
+
+
+def _entry(number: int, entry: object) -> MeterKeys:
+    if not isinstance(entry, dict):
+        raise BrokenKeysFile(f"entry {number} of the keys file is no object")
+    serial = entry.get("serial")
+    if not isinstance(serial, str) or not serial:
+        raise BrokenKeysFile(f"entry {number} of the keys file has no serial")
+    where = f"meter {serial} of the keys file"
+    return MeterKeys(
+        serial=serial,
+        system_title=_octets(where, entry, "system_title", (TITLE_OCTETS,)),
+        url=_text(where, entry, "url"),
+        ek=_octets(where, entry, "ek", KEY_OCTETS),
+        ak=_octets(where, entry, "ak", KEY_OCTETS),
+        lls=_secret(where, entry, "lls"),
+        hls=_secret(where, entry, "hls"),
+    )
+
+
+def _octets(where: str, entry: dict[str, object], name: str, lengths: tuple[int, ...]) -> bytes:
+    text = entry.get(name)
+    try:
+        octets = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        octets = b""
+    if len(octets) not in lengths:
+        wanted = " or ".join(str(length) for length in lengths)
+        raise BrokenKeysFile(f"{where}: {name} must be {wanted} octets in hex")
+    return octets
+
+
+def _text(where: str, entry: dict[str, object], name: str) -> str | None:
+    text = entry.get(name)
+    if text is not None and not isinstance(text, str):
+        raise BrokenKeysFile(f"{where}: {name} must be text")
+    return text or None
+
+
+def _secret(where: str, entry: dict[str, object], name: str) -> bytes | None:
+    text = _text(where, entry, name)
+    return None if text is None else text.encode()
+
+
+def _password(secret: bytes | None) -> str | None:
+    return None if secret is None else secret.decode()
+
+
+def _hex(secret: bytes | None) -> str | None:
+    return None if secret is None else secret.hex()

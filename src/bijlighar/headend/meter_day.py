@@ -1,0 +1,219 @@
+"""One meter's collection: what is asked in one session, in as few round trips as it takes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bijlighar.base.errors import BijligharError
+from bijlighar.base.period import Period, date_of
+from bijlighar.dlms import axdr, is15959
+from bijlighar.dlms.cosem import Attribute, ByRange
+from bijlighar.dlms.obis import Obis
+from bijlighar.headend import contact, session_store
+from bijlighar.headend.decode import block_delivery, clock_drift_s, log_events, snapshots
+from bijlighar.headend.errors import UnexpectedLayout
+from bijlighar.headend.head_end import HeadEnd
+from bijlighar.headend.layout import Layout, read_columns, read_layout, read_model
+from bijlighar.headend.model import CLIENT_READER, FAMILIES, MeterAddress
+from bijlighar.headend.rules import Owed, closes_month
+from bijlighar.headend.session import MeterSession
+from bijlighar.headend.session_store import Schedule
+from bijlighar.readings.model import Delivery, MeterEvent, RegisterKind, RegisterSnapshot
+from bijlighar.storage.engine import Database
+
+#: The sequence number of each family's event log: it has changed if the log has.
+EVENT_NUMBERS = tuple(
+    Attribute(class_id=1, obis=Obis.parse(f"0.0.96.15.{family}.255"), index=2) for family in range(FAMILIES)
+)
+DAY_PROFILES = ("block-load", "daily", "billing")
+#: Stands for the sequence number of a log that has none: it is read every few days.
+NO_NUMBER = -1
+#: How far back a log is read at first, how much is read twice lest a slow clock hide an event, and how far a fast
+#: clock may have stamped one ahead.
+LOG_REACH = timedelta(days=45)
+LOG_OVERLAP = timedelta(days=1)
+CLOCK_AHEAD = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A meter to be asked for the days it owes; `known` is its schedule, None before the first session."""
+
+    meter: str
+    url: str
+    gateway: str | None
+    owed: Owed
+    known: Schedule | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Collected:
+    """What one session brought, or the problem that ended it."""
+
+    task: Task
+    problem: BijligharError | None = None
+    delivery: Delivery | None = None
+    snapshots: tuple[RegisterSnapshot, ...] = ()
+    events: tuple[MeterEvent, ...] = ()
+    model: str | None = None
+    event_numbers: tuple[int, ...] = ()
+    events_to: datetime | None = None
+    drift_s: int | None = None
+    octets: tuple[int, int] = (0, 0)
+    duration_ms: int = 0
+
+
+class Collector:
+    """Collects from meters, with the layouts of their models remembered."""
+
+    def __init__(self, *, database: Database, head_end: HeadEnd, now: datetime) -> None:
+        """Begin with the layouts that the database knows."""
+        self._database = database
+        self._head_end = head_end
+        self._now = now
+        with database.read() as connection:
+            documents = session_store.layouts(connection)
+        self.layouts = {model: Layout.of_document(model, document) for model, document in documents.items()}
+
+    async def collect(self, task: Task, address: MeterAddress) -> Collected:
+        """
+        Ask a meter for the days it owes, its clock, and the event logs that have changed.
+
+        :raises BijligharError: if it cannot be reached, is silent, refuses or answers garbage.
+        """
+        head_end = self._head_end
+        session = await contact.open_prepared(
+            head_end, meter=task.meter, address=address, client=CLIENT_READER
+        )
+        try:
+            known = task.known.model if task.known else None
+            layout = self.layouts.get(known) if known else None
+            if layout is None:
+                layout = await self._learn_layout(session, task)
+            try:
+                collected = await self._ask(session, task, layout)
+            except UnexpectedLayout:
+                layout = await self._learn_layout(session, task, again=True)
+                collected = await self._ask(session, task, layout)
+            await session.release()
+        finally:
+            head_end.heard(meter=task.meter, client=CLIENT_READER, counter=session.received_counter)
+            session.close()
+        return collected
+
+    async def _learn_layout(self, session: MeterSession, task: Task, *, again: bool = False) -> Layout:
+        """Read the model from the name plate, and the columns of its profiles if they are not known or wrong."""
+        model = await read_model(session, meter=task.meter)
+        layout = self.layouts.get(model)
+        if layout is None or again:
+            layout = await read_layout(session, model=model, profiles=DAY_PROFILES)
+            self._remember(layout)
+        return layout
+
+    def _remember(self, layout: Layout) -> None:
+        self.layouts[layout.model] = layout
+        with self._database.write() as connection:
+            session_store.write_layout(
+                connection, model=layout.model, document=layout.document(), now=self._now
+            )
+
+    async def _ask(self, session: MeterSession, task: Task, layout: Layout) -> Collected:
+        owed = task.owed
+        drift_s, numbers = await self._ask_clock(session)
+        buffer = await session.get(is15959.PROFILES["block-load"].buffer, _rows_of(owed))
+        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
+        shots = await self._ask_registers(session, task, layout, "daily")
+        if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
+            shots += await self._ask_registers(session, task, layout, "billing")
+        events, events_to = await self._ask_events(session, task, layout, numbers)
+        return Collected(
+            task=task,
+            delivery=delivery,
+            snapshots=shots,
+            events=events,
+            model=layout.model,
+            event_numbers=numbers,
+            events_to=events_to,
+            drift_s=drift_s,
+            octets=session.octets,
+        )
+
+    async def _ask_clock(self, session: MeterSession) -> tuple[int | None, tuple[int, ...]]:
+        """Return how far the meter's clock is ahead [s], and the sequence numbers of its event logs."""
+        clock, *numbers = await session.get_list((is15959.CLOCK_TIME, *EVENT_NUMBERS))
+        return clock_drift_s(clock, now=self._now), tuple(_whole(number) for number in numbers)
+
+    async def _ask_registers(
+        self, session: MeterSession, task: Task, layout: Layout, profile: str
+    ) -> tuple[RegisterSnapshot, ...]:
+        """Return the daily or billing registers that close with the days owed."""
+        if not layout.has(profile):
+            return ()
+        plan = is15959.PROFILES[profile]
+        selection = _rows_of(task.owed) if plan.by_range else None
+        kind = RegisterKind.DAILY if profile == "daily" else RegisterKind.BILLING
+        found = snapshots(
+            meter=task.meter,
+            layout=layout,
+            profile=profile,
+            buffer=await session.get(plan.buffer, selection),
+            kind=kind,
+        )
+        span = _span(task.owed)
+        return tuple(shot for shot in found if span.start < shot.at <= span.end)
+
+    async def _ask_events(
+        self, session: MeterSession, task: Task, layout: Layout, numbers: tuple[int, ...]
+    ) -> tuple[tuple[MeterEvent, ...], datetime | None]:
+        """Return the events of the logs that have changed, and up to when all logs are read now."""
+        known, now = task.known, self._now
+        before = known.event_numbers if known and known.event_numbers else (0,) * FAMILIES
+        read_to = known.events_to if known else None
+        age = timedelta.max if read_to is None else now - read_to
+        unnumbered_due = age >= timedelta(days=self._head_end.settings.event_days)
+        events: tuple[MeterEvent, ...] = ()
+        changed = [
+            family
+            for family, (old, new) in enumerate(zip(before, numbers, strict=True))
+            if (unnumbered_due if new == NO_NUMBER else new != old)
+        ]
+        since = now - (LOG_REACH if read_to is None else age + LOG_OVERLAP)
+        for family in changed:
+            events += await self._ask_log(session, task, layout, is15959.FAMILY_NAMES[family], since)
+        all_read = changed or read_to is None or NO_NUMBER not in numbers
+        return events, now if all_read else read_to
+
+    async def _ask_log(
+        self, session: MeterSession, task: Task, layout: Layout, family: str, since: datetime
+    ) -> tuple[MeterEvent, ...]:
+        profile = f"events-{family}"
+        layout = self.layouts.get(layout.model, layout)
+        if not layout.knows(profile):
+            layout = layout.with_profile(profile, await read_columns(session, profile))
+            self._remember(layout)
+        if not layout.has(profile):
+            return ()
+        until = self._now + CLOCK_AHEAD
+        buffer = await session.get(is15959.PROFILES[profile].buffer, is15959.between(since, until))
+        return log_events(
+            meter=task.meter,
+            layout=layout,
+            profile=profile,
+            family=family,
+            buffer=buffer,
+            received_at=self._now,
+        )
+
+
+def _span(owed: Owed) -> Period:
+    return Period.of_local_days(date_of(owed.first), date_of(owed.last))
+
+
+def _rows_of(owed: Owed) -> ByRange:
+    """Return the rows that are stamped in the days owed; a row at midnight belongs to the day before it."""
+    span = _span(owed)
+    return is15959.between(span.start, span.end)
+
+
+def _whole(data: bytes | None) -> int:
+    value = None if data is None else axdr.decode(data)
+    return value if isinstance(value, int) and not isinstance(value, bool) else NO_NUMBER

@@ -1,0 +1,108 @@
+"""Pure decisions of the schedule: which days a meter owes, when it is asked next, what its clock tells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bijlighar.base.period import date_of, day_number, local_date, local_midnight
+from bijlighar.headend.orders import (
+    is_signed,
+    parse_signed_order,
+    sign_order,
+    signed_order_json,
+    verify_key_of,
+)
+from bijlighar.headend.wording import words_of
+
+__all__ = [
+    "Owed",
+    "closes_month",
+    "due_day",
+    "is_signed",
+    "next_attempt",
+    "owed_days",
+    "parse_signed_order",
+    "sign_order",
+    "signed_order_json",
+    "verify_key_of",
+    "words_of",
+]
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """The IST days (day numbers, both included) that a meter owes."""
+
+    first: int
+    last: int
+
+    @property
+    def days(self) -> int:
+        """Return how many they are."""
+        return self.last - self.first + 1
+
+
+def due_day(now: datetime, *, from_minutes: int) -> int:
+    """
+    Return the newest day (day number) that meters owe: yesterday, from `from_minutes` [min] after midnight IST.
+
+    >>> from datetime import UTC
+    >>> date_of(due_day(datetime(2025, 4, 1, 18, 45, tzinfo=UTC), from_minutes=15))
+    datetime.date(2025, 4, 1)
+    >>> date_of(due_day(datetime(2025, 4, 1, 18, 44, tzinfo=UTC), from_minutes=15))
+    datetime.date(2025, 3, 31)
+    """
+    return day_number(local_date(now - timedelta(minutes=from_minutes))) - 1
+
+
+def owed_days(
+    *, hung_from: datetime, settled_day: int | None, newest: int, backfill_days: int
+) -> Owed | None:
+    """
+    Return the days that a meter owes, None if it owes none.
+
+    It owes what came after `settled_day` and since it hangs, as far back as its memory is trusted to reach.
+
+    >>> from datetime import UTC
+    >>> owed_days(
+    ...     hung_from=datetime(1970, 1, 1, tzinfo=UTC), settled_day=None, newest=100, backfill_days=45
+    ... )
+    Owed(first=56, last=100)
+    """
+    first = max(day_number(local_date(hung_from)), newest - backfill_days + 1)
+    if settled_day is not None:
+        first = max(first, settled_day + 1)
+    return Owed(first=first, last=newest) if first <= newest else None
+
+
+def next_attempt(*, now: datetime, failures: int, delays_s: Sequence[int], from_minutes: int) -> datetime:
+    """
+    Return when a meter is asked again after its `failures`-th failure in a row (from 1).
+
+    The first failures are tried again after `delays_s` [s] while the day lasts; after that once a day.
+
+    >>> from datetime import UTC
+    >>> morning = datetime(2025, 4, 1, 19, 0, tzinfo=UTC)
+    >>> next_attempt(now=morning, failures=1, delays_s=(18000,), from_minutes=15).isoformat()
+    '2025-04-02T00:00:00+00:00'
+    >>> next_attempt(now=morning, failures=2, delays_s=(18000,), from_minutes=15).isoformat()
+    '2025-04-02T18:45:00+00:00'
+    """
+    tomorrow = local_midnight(local_date(now - timedelta(minutes=from_minutes)) + ONE_DAY)
+    tomorrow += timedelta(minutes=from_minutes)
+    if failures <= len(delays_s):
+        return min(now + timedelta(seconds=delays_s[failures - 1]), tomorrow)
+    return tomorrow
+
+
+def closes_month(day: int) -> bool:
+    """
+    Return whether a day (day number) is the last of its month, so that a billing row closes with it.
+
+    >>> from datetime import date
+    >>> closes_month(day_number(date(2025, 4, 30))), closes_month(day_number(date(2025, 4, 29)))
+    (True, False)
+    """
+    return date_of(day + 1).day == 1

@@ -1,0 +1,262 @@
+"""One association with one meter: what can be asked, and what its refusals are called here."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from bijlighar.dlms import is15959
+from bijlighar.dlms.cosem import ActionOutcome, Attribute, DataAccess, Method, Selection, result_name
+from bijlighar.dlms.event import (
+    ActionRequest,
+    ActionResult,
+    AssociationAccepted,
+    AssociationRefused,
+    AssociationRequest,
+    Event,
+    GetListRequest,
+    GetListResult,
+    GetRequest,
+    GetResult,
+    ReleaseRequest,
+    ServiceFailure,
+)
+from bijlighar.dlms.security import Mechanism, Security
+from bijlighar.dlms.session import Association, Framing, Role
+from bijlighar.headend.errors import (
+    AccessRefused,
+    GarbledAnswer,
+    HeadEndError,
+    UnknownMeterKeys,
+)
+from bijlighar.headend.errors import (
+    AssociationRefused as MeterRefused,
+)
+from bijlighar.headend.model import (
+    CLIENT_PUBLIC,
+    CLIENT_READER,
+    CLIENT_SETTING,
+    HeadEndSettings,
+    MeterAddress,
+    MeterKeys,
+    RelayReading,
+    TransportKind,
+)
+from bijlighar.headend.tcp import MeterLink, connect
+
+MAX_PDU = 65_535
+#: Answers that mean "this meter has no such thing", not "something is wrong".
+ABSENT_ANSWERS = frozenset(
+    {
+        DataAccess.READ_WRITE_DENIED,
+        DataAccess.OBJECT_UNDEFINED,
+        DataAccess.OBJECT_UNAVAILABLE,
+        DataAccess.OBJECT_CLASS_INCONSISTENT,
+        DataAccess.SCOPE_OF_ACCESS_VIOLATED,
+    }
+)
+
+
+class MeterSession:
+    """An open connection to a meter and the association over it."""
+
+    def __init__(self, *, link: MeterLink, name: str) -> None:
+        """Wrap an open link to the meter that messages call `name`."""
+        self._link = link
+        self._name = name
+
+    @property
+    def octets(self) -> tuple[int, int]:
+        """Return how many octets came in and went out."""
+        return self._link.octets_in, self._link.octets_out
+
+    @property
+    def received_counter(self) -> int:
+        """Return the last counter of the meter's that held, -1 if none did."""
+        return self._link.association.received_counter
+
+    async def associate(self) -> None:
+        """
+        Open the association; with HLS both sides have proved themselves afterwards.
+
+        :raises AssociationRefused: if the meter does not let us in.
+        """
+        answer = await self._link.exchange(AssociationRequest())
+        match answer:
+            case AssociationAccepted():
+                return
+            case AssociationRefused():
+                why = f"diagnostic {answer.diagnostic}"
+                if answer.failure is not None:
+                    why = f"{why}, {answer.failure.text}"
+                raise MeterRefused(
+                    f"meter {self._name} refuses the association ({why}); check client, password and keys"
+                )
+            case _:
+                raise MeterRefused(f"meter {self._name} refuses the association: {_failure(answer)}")
+
+    async def get(self, attribute: Attribute, selection: Selection | None = None) -> bytes:
+        """
+        Return the A-XDR octets of an attribute.
+
+        :raises AccessRefused: if the meter does not give it.
+        """
+        data = await self.get_if_any(attribute, selection)
+        if data is None:
+            raise AccessRefused(
+                f"meter {self._name} has no {attribute.obis} attribute {attribute.index} for us"
+            )
+        return data
+
+    async def get_if_any(self, attribute: Attribute, selection: Selection | None = None) -> bytes | None:
+        """
+        Return the A-XDR octets of an attribute, None if this meter has no such thing for this client.
+
+        :raises AccessRefused: if the meter refuses for another reason.
+        """
+        answer = await self._link.exchange(GetRequest(attribute=attribute, selection=selection))
+        if not isinstance(answer, GetResult):
+            raise self._refusal("a reading", answer)
+        return self._data_of(attribute, answer)
+
+    async def get_list(self, attributes: Sequence[Attribute]) -> tuple[bytes | None, ...]:
+        """
+        Return the octets of several attributes in one round trip, or one by one where the meter knows no lists.
+
+        :raises AccessRefused: if the meter refuses for another reason than having no such thing.
+        """
+        asked = tuple((attribute, None) for attribute in attributes)
+        answer = await self._link.exchange(GetListRequest(attributes=asked))
+        if isinstance(answer, GetListResult):
+            if len(answer.results) != len(attributes):
+                raise GarbledAnswer(
+                    f"meter {self._name} answered a list of {len(attributes)} with another length"
+                )
+            return tuple(
+                self._data_of(attribute, result)
+                for attribute, result in zip(attributes, answer.results, strict=True)
+            )
+        if not isinstance(answer, ServiceFailure):
+            raise self._refusal("a list", answer)
+        return tuple([await self.get_if_any(attribute) for attribute in attributes])
+
+    async def act(self, method: Method, parameters: bytes) -> int:
+        """
+        Invoke a method and return the meter's result code, 0 for success.
+
+        :raises AccessRefused: if the meter answers with a failure of the service.
+        """
+        answer = await self._link.exchange(ActionRequest(method=method, parameters=parameters))
+        if not isinstance(answer, ActionResult):
+            raise self._refusal("an action", answer)
+        return answer.result if answer.result != ActionOutcome.SUCCESS else 0
+
+    async def read_relay(self) -> RelayReading:
+        """
+        Return where the relay stands.
+
+        :raises AccessRefused: if the meter has no relay for this client.
+        :raises GarbledAnswer: if what it says is no state of a relay.
+        """
+        attributes = (is15959.RELAY_STATE, is15959.CONTROL_STATE, is15959.CONTROL_MODE)
+        values = [GetResult(data=await self.get(attribute)).value for attribute in attributes]
+        output, control, mode = values
+        if not isinstance(output, bool) or not isinstance(control, int) or not isinstance(mode, int):
+            raise GarbledAnswer(f"meter {self._name} says of its relay {values!r}, which is no state")
+        return RelayReading(output_state=output, control_state=control, control_mode=mode)
+
+    async def release(self) -> None:
+        """End the association in good order; that the meter hangs up instead is no failure."""
+        try:
+            await self._link.exchange(ReleaseRequest())
+        except HeadEndError:
+            return
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._link.close()
+
+    def _data_of(self, attribute: Attribute, result: GetResult) -> bytes | None:
+        if result.error is None and result.data is not None:
+            return result.data
+        if result.error in ABSENT_ANSWERS:
+            return None
+        raise AccessRefused(
+            f"meter {self._name} does not give {attribute.obis} attribute {attribute.index}: "
+            f"{result_name(result.error or 0)}"
+        )
+
+    def _refusal(self, what: str, answer: Event) -> HeadEndError:
+        return AccessRefused(f"meter {self._name} refuses {what}: {_failure(answer)}")
+
+
+def client_security(
+    *,
+    client: int,
+    keys: MeterKeys | None,
+    system_title: bytes,
+    next_counter: Callable[[], int] | None,
+    received_counter: int,
+) -> Security | None:
+    """
+    Return how `client` proves itself and ciphers, None for the public client.
+
+    :raises UnknownMeterKeys: if a secret that this client needs is absent.
+    """
+    if client == CLIENT_PUBLIC:
+        return None
+    if keys is None:
+        raise UnknownMeterKeys("this client needs the meter's keys; give a keys file or store the keys first")
+    if client == CLIENT_READER and keys.lls is None:
+        raise UnknownMeterKeys(f"the keys of meter {keys.serial} hold no password for the reading client")
+    if client not in (CLIENT_READER, CLIENT_SETTING):
+        raise UnknownMeterKeys(f"client {client} is none of 16 (public), 32 (reading) and 48 (setting)")
+    return Security(
+        mechanism=Mechanism.LLS if client == CLIENT_READER else Mechanism.HLS5,
+        secret=keys.lls or b"" if client == CLIENT_READER else b"",
+        ciphered=True,
+        own_title=system_title,
+        peer_title=keys.system_title,
+        ek=keys.ek,
+        ak=keys.ak,
+        next_counter=next_counter,
+        received_counter=received_counter,
+    )
+
+
+async def open_session(
+    *, address: MeterAddress, client: int, security: Security | None, name: str, settings: HeadEndSettings
+) -> MeterSession:
+    """
+    Open the connection and the association; the caller closes the session.
+
+    :raises HeadEndError: if the meter cannot be reached, is silent or refuses.
+    :raises RemoteProtocolError: if it breaks the protocol.
+    """
+    association = Association(
+        role=Role.CLIENT,
+        client=client,
+        server=address.server,
+        framing=Framing.WRAPPER if address.kind is TransportKind.TCP else Framing.HDLC,
+        physical=address.physical,
+        security=security,
+        randomness=os.urandom,
+        max_pdu=MAX_PDU,
+    )
+    link = await connect(
+        address=address,
+        association=association,
+        connect_timeout_s=settings.connect_timeout_s,
+        answer_timeout_s=settings.answer_timeout_s,
+    )
+    session = MeterSession(link=link, name=name)
+    try:
+        await session.associate()
+    except BaseException:
+        link.abort()
+        raise
+    return session
+
+
+def _failure(answer: Event) -> str:
+    if isinstance(answer, ServiceFailure):
+        return answer.text
+    return type(answer).__name__

@@ -1,0 +1,192 @@
+"""The way to a meter over TCP: URLs, one connection, one request at a time, a limit on every wait."""
+
+import asyncio
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+from bijlighar.dlms.errors import RemoteProtocolError
+from bijlighar.dlms.event import DataNotification, Event, EventNotification, NeedData
+from bijlighar.dlms.session import Association
+from bijlighar.headend.errors import (
+    BrokenUrl,
+    ConnectionLost,
+    MeterSilent,
+    MeterUnreachable,
+    UnsupportedTransport,
+)
+from bijlighar.headend.model import MeterAddress, TransportKind
+
+DEFAULT_PORT = 4059
+SERVER_MAX = 16_383
+#: What a meter may send in one session before it is cut off: a full buffer of every profile is far less.
+OCTETS_LIMIT = 16 * 1024 * 1024
+
+
+def parse_url(url: str) -> MeterAddress:
+    """
+    Return the address in a meter's URL.
+
+    >>> parse_url("tcp://10.0.0.7:4059").server
+    1
+    >>> parse_url("hdlc+tcp://meter.example:4001?server=1&physical=17").physical
+    17
+
+    :raises BrokenUrl: if the URL cannot be understood.
+    :raises UnsupportedTransport: if it names a serial line.
+    """
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        port, host = parts.port, parts.hostname
+    except ValueError as problem:
+        raise BrokenUrl(f"{url!r} is no meter URL ({problem}); write it like tcp://10.0.0.7:4059") from None
+    if parts.scheme == "hdlc":
+        raise UnsupportedTransport(
+            f"{url} names a serial line, which this version does not open; use hdlc+tcp:// to a serial server"
+        )
+    try:
+        kind = TransportKind(parts.scheme)
+    except ValueError:
+        raise BrokenUrl(f"{url!r} begins with no known way to a meter: tcp://, hdlc+tcp://") from None
+    known = {"server"} | ({"physical"} if kind is TransportKind.HDLC_TCP else set())
+    if not host or parts.path not in ("", "/") or set(query) - known:
+        raise BrokenUrl(f"{url!r} is no meter URL; write it like tcp://10.0.0.7:4059?server=1")
+    return MeterAddress(
+        kind=kind,
+        host=host,
+        port=port or DEFAULT_PORT,
+        server=_number(url, query.get("server", ["1"])),
+        physical=_number(url, query["physical"]) if "physical" in query else None,
+    )
+
+
+def _number(url: str, values: list[str]) -> int:
+    if len(values) != 1 or not values[0].isdecimal() or int(values[0]) > SERVER_MAX:
+        raise BrokenUrl(f"{url!r}: server and physical are numbers from 0 to {SERVER_MAX}")
+    return int(values[0])
+
+
+class MeterLink(asyncio.Protocol):
+    """One connection to one meter, with the association that speaks over it."""
+
+    def __init__(self, *, association: Association, answer_timeout_s: float) -> None:
+        """Make the link of a connection that is about to be opened."""
+        self.association = association
+        self.octets_in = 0
+        self.octets_out = 0
+        self._answer_timeout_s = answer_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[Event] | None = None
+        self._lost = False
+        self._heard_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the open connection."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits that no answer will come."""
+        self._lost = True
+        self._fail(ConnectionLost(f"the meter closed the connection{f' ({exc})' if exc else ''}"))
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets, and hand the answer over once it is whole."""
+        self.octets_in += len(data)
+        self._heard_at = self._loop.time()
+        if self.octets_in > OCTETS_LIMIT:
+            self._fail(ConnectionLost(f"the meter sent more than {OCTETS_LIMIT} octets in one session"))
+            self.close()
+            return
+        association = self.association
+        try:
+            association.receive_data(data)
+            event = association.next_event()
+            while isinstance(event, DataNotification | EventNotification):
+                event = association.next_event()  # a push on this line: its place is the push listener
+        except RemoteProtocolError as problem:
+            self._write(association.data_to_send())
+            self._fail(problem)
+            return
+        self._write(association.data_to_send())
+        if isinstance(event, NeedData):
+            return
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_result(event)
+
+    async def exchange(self, request: Event) -> Event:
+        """
+        Send a request and return what the meter answers.
+
+        :raises ConnectionLost: if the connection is closed, by whatever side.
+        :raises MeterSilent: if the meter is silent for longer than the answer's timeout.
+        :raises RemoteProtocolError: if the answer breaks the protocol or its security.
+        """
+        if self._lost or self._transport is None:
+            raise ConnectionLost("the meter closed the connection")
+        self._waiting = waiting = self._loop.create_future()
+        self._write(self.association.send(request))
+        self._heard_at = self._loop.time()
+        timer = self._loop.call_later(self._answer_timeout_s, self._look_at_the_time)
+        self._timer = timer
+        try:
+            answer: Event = await waiting
+            return answer
+        finally:
+            self._waiting = None
+            self._timer.cancel()
+
+    def close(self) -> None:
+        """Close the connection at once; what was written is still sent."""
+        if self._transport is not None and not self._lost:
+            self._write(self.association.close())
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _look_at_the_time(self) -> None:
+        left_s = self._heard_at + self._answer_timeout_s - self._loop.time()
+        if left_s > 0.001:
+            self._timer = self._loop.call_later(left_s, self._look_at_the_time)
+            return
+        self._fail(MeterSilent(f"the meter did not answer within {self._answer_timeout_s:g} s"))
+
+    def _write(self, octets: bytes) -> None:
+        if octets and self._transport is not None:
+            self.octets_out += len(octets)
+            self._transport.write(octets)
+
+    def _fail(self, problem: Exception) -> None:
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(problem)
+
+
+async def connect(
+    *, address: MeterAddress, association: Association, connect_timeout_s: float, answer_timeout_s: float
+) -> MeterLink:
+    """
+    Open the connection to a meter.
+
+    :raises MeterUnreachable: if it is refused or not made in time.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(connect_timeout_s):
+            _, link = await loop.create_connection(
+                lambda: MeterLink(association=association, answer_timeout_s=answer_timeout_s),
+                address.host,
+                address.port,
+            )
+    except TimeoutError:
+        raise MeterUnreachable(
+            f"{address.host}:{address.port} did not accept a connection within {connect_timeout_s:g} s"
+        ) from None
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise MeterUnreachable(f"{address.host}:{address.port} cannot be reached: {reason}") from None
+    return link

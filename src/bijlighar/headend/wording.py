@@ -1,0 +1,135 @@
+"""What the head-end's codes mean in the words of those who read them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bijlighar.base.words import Words
+
+_WORDS: Mapping[str, Words] = MappingProxyType(
+    {
+        "headend.ok": Words(hi="सत्र ठीक रहा", en="the session went well"),
+        "headend.unreachable": Words(
+            hi="मीटर से संपर्क नहीं हो सका", en="no connection to the meter could be made"
+        ),
+        "headend.no-answer": Words(hi="मीटर ने समय पर उत्तर नहीं दिया", en="the meter did not answer in time"),
+        "headend.connection-lost": Words(
+            hi="बातचीत के बीच में मीटर का संपर्क टूट गया", en="the connection to the meter broke off"
+        ),
+        "headend.garbled": Words(hi="मीटर का उत्तर समझ में नहीं आया", en="the meter's answer makes no sense"),
+        "headend.refused": Words(
+            hi="मीटर ने पासवर्ड या कुंजी नहीं मानी", en="the meter refused the password or key"
+        ),
+        "headend.access-refused": Words(
+            hi="मीटर ने माँगा गया काम करने से मना किया", en="the meter refused what was asked"
+        ),
+        "headend.counter": Words(
+            hi="मीटर का संदेश-गणक विश्वास योग्य नहीं है", en="the meter's message counter cannot be believed"
+        ),
+        "headend.layout": Words(
+            hi="मीटर की प्रोफ़ाइल में ज़रूरी कॉलम नहीं हैं", en="a profile of the meter lacks needed columns"
+        ),
+        "headend.no-keys": Words(hi="मीटर की कुंजियाँ दर्ज नहीं हैं", en="no keys are stored for the meter"),
+        "headend.sealed-keys": Words(hi="मीटर की कुंजियाँ खुल नहीं रहीं", en="the meter's stored keys do not open"),
+        "headend.broken-url": Words(hi="मीटर का पता गलत लिखा है", en="the meter's URL is wrong"),
+        "headend.unsupported-transport": Words(
+            hi="मीटर तक पहुँचने का यह रास्ता उपलब्ध नहीं है", en="this way to the meter is not available"
+        ),
+        "headend.no-relay": Words(
+            hi="मीटर में दूर से चलने वाला रिले नहीं है; लाइनमैन को भेजें",
+            en="the meter has no relay that can be reached; send a fitter",
+        ),
+        "headend.control-mode": Words(
+            hi="मीटर का रिले दूर से चलाने के लिए बंद रखा गया है; लाइनमैन को भेजें",
+            en="the relay's control mode lets nobody operate it from afar; send a fitter",
+        ),
+        "headend.relay-not-moved": Words(
+            hi="मीटर ने आदेश माना पर रिले नहीं चला; लाइनमैन जाँच करे",
+            en="the meter accepted the order but its relay has not moved; a fitter must look at it",
+        ),
+        "headend.ready-for-reconnection": Words(
+            hi="आपूर्ति के लिए मीटर का बटन दबाना बाकी है",
+            en="the relay waits for the button at the meter to be pressed",
+        ),
+        "headend.not-disconnected": Words(
+            hi="उत्तर खो गया था; रिले पढ़ने पर आपूर्ति चालू मिली",
+            en="the answer was lost, and the relay was found not opened",
+        ),
+        "headend.process-died": Words(
+            hi="मीटर के उत्तर से पहले प्रोग्राम बंद हो गया",
+            en="the process died before the meter's answer was known",
+        ),
+        "headend.cancelled": Words(hi="भेजे जाने से पहले आदेश रद्द हुआ", en="cancelled before it was sent"),
+        "headend.expired": Words(
+            hi="आदेश समय रहते मीटर तक नहीं पहुँचा", en="the order did not reach the meter in time"
+        ),
+        "headend.gate-admitted": Words(hi="आदेश मान्य है", en="the order was admitted"),
+        "headend.gate-no-verify-key": Words(
+            hi="आदेश जाँचने की कुंजी नहीं है, इसलिए कुछ नहीं भेजा गया",
+            en="there is no key to check orders with, so nothing passes",
+        ),
+        "headend.gate-unsigned": Words(hi="आदेश पर हस्ताक्षर नहीं है", en="the order is not signed"),
+        "headend.gate-altered": Words(
+            hi="आदेश बदला गया है या हस्ताक्षर किसी और का है",
+            en="the order was altered or signed by somebody else",
+        ),
+        "headend.gate-wrong-order": Words(
+            hi="आदेश क्रमांक मेल नहीं खाता", en="the signed order has another number"
+        ),
+        "headend.gate-wrong-serial": Words(hi="आदेश किसी दूसरे मीटर का है", en="the order is for another meter"),
+        "headend.gate-wrong-action": Words(hi="आदेश किसी दूसरे काम का है", en="the order is for another action"),
+        "headend.gate-not-yet": Words(hi="आदेश की तारीख आगे की है", en="the order is dated in the future"),
+        "headend.gate-expired": Words(hi="आदेश की अवधि समाप्त हो गई है", en="the order has expired"),
+        "headend.gate-not-approved": Words(
+            hi="आदेश किसी दूसरे व्यक्ति द्वारा स्वीकृत नहीं है",
+            en="the order was not approved by another person",
+        ),
+        "headend.gate-used": Words(hi="आदेश पहले ही काम में लिया जा चुका है", en="the order was used before"),
+        "headend.gate-superseded": Words(
+            hi="बाद में आपूर्ति जोड़ने का आदेश आ चुका है", en="a later order to reconnect stands against it"
+        ),
+        "headend.gate-broken-ceilings": Words(
+            hi="विच्छेदन की सीमाएँ ठीक से तय नहीं हैं, इसलिए कुछ नहीं भेजा गया",
+            en="the ceilings of disconnections are not set rightly, so nothing passes",
+        ),
+        "headend.gate-ceiling-hour": Words(
+            hi="एक घंटे में विच्छेदन की सीमा पूरी हो गई है",
+            en="the ceiling of disconnections in one hour is reached",
+        ),
+        "headend.gate-ceiling-feeder": Words(
+            hi="इस फीडर पर एक घंटे में विच्छेदन की सीमा पूरी हो गई है",
+            en="the ceiling of disconnections on this feeder in one hour is reached",
+        ),
+        "headend.gate-ceiling-day": Words(
+            hi="एक दिन में विच्छेदन की सीमा पूरी हो गई है",
+            en="the ceiling of disconnections in one day is reached",
+        ),
+        "headend.gate-broken": Words(hi="दर्ज आदेश पढ़ा नहीं जा सका", en="the stored order cannot be read"),
+        "dlms.forged": Words(
+            hi="मीटर का उत्तर रास्ते में बदला गया है", en="the meter's answer was altered on its way"
+        ),
+        "dlms.wrong-key": Words(
+            hi="मीटर का उत्तर दर्ज कुंजी से नहीं खुलता", en="the meter's answer does not open with the stored key"
+        ),
+        "dlms.replayed": Words(
+            hi="मीटर का पुराना उत्तर फिर भेजा गया", en="an old answer of the meter was sent again"
+        ),
+        "dlms.wrong-title": Words(
+            hi="इस पते पर कोई दूसरा मीटर उत्तर दे रहा है", en="another meter answers at this address"
+        ),
+        "dlms.peer-not-proven": Words(
+            hi="मीटर अपनी पहचान सिद्ध नहीं कर सका", en="the meter did not prove who it is"
+        ),
+    }
+)
+
+_OTHER = Words(hi="मीटर ने नियम के विरुद्ध उत्तर दिया", en="the meter answered against the rules of its protocol")
+
+
+def words_of(code: str) -> Words:
+    """
+    Return what a code of a session, a command or the gate means.
+
+    >>> words_of("headend.unreachable").en
+    'no connection to the meter could be made'
+    """
+    return _WORDS.get(code, _OTHER)

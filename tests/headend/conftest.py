@@ -1,0 +1,47 @@
+"""A head-end over a real database."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from bijlighar.headend.head_end import HeadEnd, open_head_end
+from bijlighar.headend.model import Ceilings, HeadEndSettings
+from bijlighar.storage.engine import Database
+from tests.headend.meter import STARTED
+from tests.headend.orders import KEY_ENCRYPTION_KEY, VERIFY_KEY
+
+FAST = HeadEndSettings(
+    key_encryption_key=KEY_ENCRYPTION_KEY,
+    verify_key=VERIFY_KEY,
+    connect_timeout_s=1.0,
+    answer_timeout_s=0.5,
+    session_timeout_s=10.0,
+    control_timeout_s=5.0,
+    control_lease_s=30,
+    verify_tries=2,
+    verify_pause_s=0.01,
+    ceilings=Ceilings(),
+)
+
+
+@pytest.fixture
+def head_end(database: Database) -> HeadEnd:
+    """A head-end that does not wait long."""
+    return open_head_end(database, settings=FAST)
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Run a coroutine to its end, and close the meters that it started."""
+
+    async def whole(scenario: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await scenario
+        finally:
+            for meter in STARTED:
+                await meter.stop()
+            STARTED.clear()
+
+    return lambda scenario: asyncio.run(whole(scenario))
