@@ -1,0 +1,1 @@
+"""Rules on readings, estimates with quality and reason: never a raw value overwritten."""

@@ -1,0 +1,355 @@
+"""Read what a judgement needs: who hung when, the registers beside the days, the past of the meters in question."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection
+
+from bijlighar.base.period import day_number, epoch_seconds, local_date
+from bijlighar.readings import queries as readings
+from bijlighar.readings.model import (
+    ABSENT,
+    ENERGY_CHANNELS,
+    DayBlock,
+    Flags,
+    Integers,
+    Quality,
+)
+from bijlighar.readings.rules import rows_of
+from bijlighar.registry import queries as registry
+from bijlighar.registry.model import SINCE_EVER
+from bijlighar.validation import rules
+from bijlighar.validation.cases import (
+    REGISTER_REACH_DAYS,
+    Cases,
+    Hangings,
+    Registers,
+    Window,
+    joined,
+    midnight_s,
+)
+from bijlighar.validation.model import ValidationSettings
+
+#: How many days after a gap are looked at where there are none before it.
+DAYS_AFTER = 7
+#: The end of a hanging without an end [s since the epoch].
+FOREVER_S = 2**52
+BOTH_LENGTHS = 15 + 30
+
+
+def hangings(connection: Connection) -> Hangings:
+    """Return who hung when, what communicates and which load is sanctioned."""
+    loads = {account.number: account.sanctioned_w for account in registry.accounts(connection)}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    load_w: dict[str, int] = {}
+    minutes: dict[str, int] = {}
+    for hung in registry.installations(connection):
+        end = FOREVER_S if hung.to_at is None else epoch_seconds(hung.to_at)
+        spans.setdefault(hung.meter, []).append((epoch_seconds(hung.from_at), end))
+        sanctioned = loads.get(hung.account) if hung.account is not None else None
+        if sanctioned is not None:
+            load_w[hung.meter] = max(sanctioned // max(hung.multiplier, 1), load_w.get(hung.meter, 0))
+        minutes[hung.meter] = hung.minutes
+    talking = {device.serial for device in registry.end_devices(connection) if device.communicates}
+    return Hangings(
+        spans={meter: tuple(sorted(own)) for meter, own in spans.items()},
+        communicating=frozenset(talking),
+        minutes=minutes,
+        load_w=load_w,
+    )
+
+
+def due_day(*, now: datetime, settings: ValidationSettings) -> int:
+    """Return the last day that is old enough to be estimated."""
+    return day_number(local_date(now)) - settings.estimate_after_days
+
+
+def gather(
+    connection: Connection,
+    *,
+    block: DayBlock,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+    forced: bool,
+) -> Cases:
+    """
+    Return what is to be judged: the block, and the days that share a register difference with its gaps.
+
+    With `forced` what is missing is estimated at any age.
+    """
+    cases = _bare(connection, block=block, hung=hung, now=now, settings=settings, forced=forced)
+    energy = block.values["wh_import"]
+    spiky = rules.may_spike(values=energy, minutes=block.minutes, load=cases.load, settings=settings)
+    gaps = rules.missing(values=energy, wanted=cases.wanted) | rules.negative(values=energy)
+    gaps |= rules.negative(values=block.channel("wh_export"))
+    open_rows = np.flatnonzero(cases.due & (gaps.any(axis=1) | spiky))
+    registers = _registers(connection, block=block, open_rows=open_rows)
+    meters = sorted({block.meters[row] for row in (*open_rows.tolist(), *np.flatnonzero(spiky).tolist())})
+    if not meters:
+        return _with_registers(cases, registers)
+    around = [registers.around(block.meters[row], int(block.days[row])) for row in open_rows]
+    beside = _days_beside(block, open_rows, around)
+    if beside:
+        cases = _extended(connection, cases, beside, hung=hung, now=now, settings=settings)
+    days = cases.block.days
+    ends = [pair for pair in around if pair is not None]
+    window = _window(
+        connection,
+        meters=meters,
+        minutes=block.minutes,
+        first=min([int(days.min()), *(low for low, _ in ends)]) - settings.history_days,
+        last=max([int(days.max()), *(high - 1 for _, high in ends)]) + DAYS_AFTER,
+        registers=registers,
+    )
+    usual = _usual(cases, np.flatnonzero(spiky), window, settings)
+    return replace(_with_registers(cases, registers), window=window, usual=usual)
+
+
+def _registers(connection: Connection, *, block: DayBlock, open_rows: Integers) -> Registers:
+    """
+    Return the registers at the ends of the block's days.
+
+    Where an open row lacks one of its own, those of its meter are sought farther away.
+    """
+    if not block.rows:
+        return Registers({})
+    first, last = int(block.days.min()), int(block.days.max()) + 1
+    meters = sorted(set(block.meters))
+    near = Registers(readings.midnight_registers(connection, meters=meters, first=first, last=last))
+    alone = sorted(
+        {
+            block.meters[row]
+            for row in open_rows.tolist()
+            if near.around(block.meters[row], int(block.days[row])) != (block.days[row], block.days[row] + 1)
+        }
+    )
+    if not alone:
+        return near
+    reach = REGISTER_REACH_DAYS
+    far = readings.midnight_registers(connection, meters=alone, first=first - reach, last=last + reach)
+    return near.joined(Registers(far))
+
+
+def _bare(
+    connection: Connection,
+    *,
+    block: DayBlock,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+    forced: bool,
+) -> Cases:
+    unknown = np.full(block.rows, ABSENT, dtype=np.int64)
+    talks = np.array([meter in hung.communicating for meter in block.meters], dtype=np.bool_)
+    old = block.days <= due_day(now=now, settings=settings)
+    stands = (block.quality == Quality.ESTIMATED).any(axis=1)
+    over = block.days < day_number(local_date(now))
+    load_w = np.array([hung.load_w.get(meter, 0) for meter in block.meters], dtype=np.int64)
+    return Cases(
+        block=block,
+        wanted=_wanted(connection, block=block, hung=hung, now=now),
+        due=talks & over & (old | stands | np.full(block.rows, forced)),
+        opening=unknown,
+        closing=unknown,
+        load=rules.load_wh(sanctioned_w=load_w, minutes=block.minutes),
+        usual=np.zeros(block.rows, dtype=np.int64),
+        window=None,
+    )
+
+
+def _wanted(connection: Connection, *, block: DayBlock, hung: Hangings, now: datetime) -> Flags:
+    """
+    Return which intervals should be there: the meter hung, and the day is over.
+
+    Of a meter that does not communicate, or hangs since ever, only what lies between (after) its first and its last
+    measured interval is expected. What rows of the other interval length hold is not missing.
+    """
+    today_s = midnight_s(day_number(local_date(now)))
+    names = sorted(set(block.meters))
+    vague = [meter for meter in names if _is_vague(hung, meter)]
+    measured = readings.measured_spans(connection, meters=vague) if vague else {}
+    spans = {meter: _clipped(hung, meter, measured, today_s) for meter in names}
+    wanted = np.zeros(block.quality.shape, dtype=np.bool_)
+    for turn in range(max((len(own) for own in spans.values()), default=0)):
+        pairs = [spans[meter][turn] if turn < len(spans[meter]) else (0, 0) for meter in block.meters]
+        bounds = np.array(pairs, dtype=np.int64)
+        wanted |= rules.expected(
+            days=block.days, minutes=block.minutes, from_s=bounds[:, 0], to_s=bounds[:, 1]
+        )
+    rows = np.flatnonzero((wanted & (block.values["wh_import"] == ABSENT)).any(axis=1))
+    if len(rows):
+        wanted[rows] &= ~_covered(connection, block, rows)
+    return wanted
+
+
+def _is_vague(hung: Hangings, meter: str) -> bool:
+    since_ever = epoch_seconds(SINCE_EVER)
+    return meter not in hung.communicating or any(low == since_ever for low, _ in hung.spans.get(meter, ()))
+
+
+def _clipped(
+    hung: Hangings, meter: str, measured: Mapping[str, tuple[int, int]], today_s: int
+) -> list[tuple[int, int]]:
+    low, high = -FOREVER_S, today_s
+    if _is_vague(hung, meter):
+        if meter not in measured:
+            return []
+        low = measured[meter][0]
+        if meter not in hung.communicating:
+            high = min(high, measured[meter][1])
+    return [(max(low, begin), min(high, end)) for begin, end in hung.spans.get(meter, ())]
+
+
+def _covered(connection: Connection, block: DayBlock, rows: Integers) -> Flags:
+    """Return which intervals of the rows are held by rows of the other interval length."""
+    keys = [(block.meters[row], int(block.days[row])) for row in rows.tolist()]
+    other = readings.raw_rows(connection, keys=keys, minutes=BOTH_LENGTHS - block.minutes)
+    present = other.values["wh_import"] != ABSENT
+    if block.minutes == 30:
+        return np.asarray(present[:, 0::2] & present[:, 1::2])
+    return np.repeat(present, 2, axis=1)
+
+
+def _with_registers(cases: Cases, registers: Registers) -> Cases:
+    """Return the cases with the registers at the ends of their days."""
+    block = cases.block
+    days = block.days.tolist()
+    ends = [day + 1 for day in days]
+    return replace(
+        cases,
+        opening=registers.at(meters=block.meters, days=days, channel="wh_import"),
+        closing=registers.at(meters=block.meters, days=ends, channel="wh_import"),
+    )
+
+
+def _days_beside(
+    block: DayBlock, rows: Integers, around: Sequence[tuple[int, int] | None]
+) -> list[tuple[str, int]]:
+    """Return the days, not of the block, that share a register difference with its open rows."""
+    have = set(zip(block.meters, block.days.tolist(), strict=True))
+    beside = {
+        (block.meters[row], day)
+        for row, pair in zip(rows.tolist(), around, strict=True)
+        if pair is not None
+        for day in range(pair[0], pair[1])
+    }
+    return sorted(beside - have)
+
+
+def _extended(
+    connection: Connection,
+    cases: Cases,
+    beside: Sequence[tuple[str, int]],
+    *,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+) -> Cases:
+    """Return the cases with those of the days beside that have gaps."""
+    block = readings.raw_rows(connection, keys=beside, minutes=cases.block.minutes)
+    more = _bare(connection, block=block, hung=hung, now=now, settings=settings, forced=True)
+    gaps = rules.missing(values=block.values["wh_import"], wanted=more.wanted).any(axis=1)
+    rows = np.flatnonzero(gaps & more.due)
+    if not len(rows):
+        return cases
+    return Cases(
+        block=joined(cases.block, block, rows),
+        wanted=np.concatenate((cases.wanted, more.wanted[rows])),
+        due=np.concatenate((cases.due, more.due[rows])),
+        opening=np.concatenate((cases.opening, more.opening[rows])),
+        closing=np.concatenate((cases.closing, more.closing[rows])),
+        load=np.concatenate((cases.load, more.load[rows])),
+        usual=np.concatenate((cases.usual, more.usual[rows])),
+        window=None,
+    )
+
+
+def _window(
+    connection: Connection,
+    *,
+    meters: Sequence[str],
+    minutes: int,
+    first: int,
+    last: int,
+    registers: Registers,
+) -> Window:
+    place = {meter: row for row, meter in enumerate(meters)}
+    shape = (len(meters), last - first + 1)
+    known = {
+        channel: np.full((*shape, 24 * 60 // minutes), ABSENT, dtype=np.int64) for channel in ENERGY_CHANNELS
+    }
+    elsewhere = {channel: np.zeros(shape, dtype=np.int64) for channel in ENERGY_CHANNELS}
+    found = readings.raw_days(connection, meters=meters, first=first, last=last, channels=ENERGY_CHANNELS)
+    for block in found:
+        rows = np.array([place[meter] for meter in block.meters], dtype=np.int64)
+        columns = block.days - first
+        for channel in ENERGY_CHANNELS:
+            values = block.channel(channel)
+            if block.minutes == minutes:
+                known[channel][rows, columns] = np.where(values < 0, ABSENT, values)
+            else:
+                elsewhere[channel][rows, columns] = np.sum(values, axis=1, where=values != ABSENT, initial=0)
+    columns_ = list(range(first, last + 2))
+    registered = {
+        channel: np.stack(
+            [registers.at(meters=[meter] * len(columns_), days=columns_, channel=channel) for meter in meters]
+        )
+        for channel in ENERGY_CHANNELS
+    }
+    return Window(
+        meters=tuple(meters), first_day=first, known=known, elsewhere=elsewhere, registers=registered
+    )
+
+
+def _usual(cases: Cases, rows: Integers, window: Window, settings: ValidationSettings) -> Integers:
+    usual = cases.usual.copy()
+    place = {meter: row for row, meter in enumerate(window.meters)}
+    for row in rows.tolist():
+        column = int(cases.block.days[row]) - window.first_day
+        history = window.known["wh_import"][
+            place[cases.block.meters[row]], max(column - settings.history_days, 0) : column
+        ]
+        usual[row] = rules.usual_peak_wh(history=history[None], days_min=settings.history_days_min)[0]
+    return usual
+
+
+def open_days(
+    connection: Connection,
+    *,
+    meters: Sequence[str],
+    first: int,
+    last: int,
+    hung: Hangings,
+    now: datetime,
+    without: Mapping[str, Collection[int]] | None = None,
+) -> list[DayBlock]:
+    """
+    Return the meter-days `first` to `last` as measured, those of which nothing is stored too (version 0).
+
+    The latter are of meters that hung on the day, which is over. Days named by `without` are left out.
+    """
+    left_out = without or {}
+    found = readings.raw_days(connection, meters=meters, first=first, last=last)
+    stored = {key for block in found for key in zip(block.meters, block.days.tolist(), strict=True)}
+    today = day_number(local_date(now))
+    empty: dict[int, list[tuple[str, int]]] = {}
+    for meter in meters:
+        for day in range(first, min(last, today - 1) + 1):
+            if (meter, day) not in stored and hung.hung_on(meter, day):
+                empty.setdefault(hung.minutes[meter], []).append((meter, day))
+    blocks: dict[int, DayBlock] = {}
+    for block in found:
+        keep = [
+            row
+            for row, key in enumerate(zip(block.meters, block.days.tolist(), strict=True))
+            if key[1] not in left_out.get(key[0], ())
+        ]
+        blocks[block.minutes] = rows_of(block, np.array(keep, dtype=np.int64))
+    for minutes, keys in empty.items():
+        more = readings.raw_rows(connection, keys=keys, minutes=minutes)
+        every = np.arange(more.rows)
+        blocks[minutes] = joined(blocks[minutes], more, every) if minutes in blocks else more
+    return list(blocks.values())

@@ -1,0 +1,98 @@
+"""Frozen values of the validation: rules, findings, settings, the report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class Rule(StrEnum):
+    """What a finding is about."""
+
+    MISSING = "missing"
+    DUPLICATE = "duplicate"
+    OUT_OF_ORDER = "out_of_order"
+    UNREADABLE = "unreadable"
+    NEGATIVE = "negative"
+    SPIKE = "spike"
+    SUM_CHECK = "sum_check"
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Method(IntEnum):
+    """
+    How an interval was estimated, from the mean of measured intervals at the same time of day.
+
+    LIKE_WEEKDAY: of the same weekday in the weeks before; LIKE_DAY: of the days before; DAYS_AFTER: of the days
+    after; FLAT: of all these days and all times of day.
+    """
+
+    NONE = 0
+    LIKE_WEEKDAY = 1
+    LIKE_DAY = 2
+    DAYS_AFTER = 3
+    FLAT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationSettings:
+    """
+    The numbers of the rules.
+
+    estimate_after_days: how old a day is before what is missing in it is estimated [days].
+    history_days: how far back a meter's own past is looked at [days]; at least `history_days_min` of them count.
+    spike_floor_w: below this no interval is a spike [W].
+    spike_load_times: an interval above this multiple of the sanctioned load may be a spike.
+    spike_load_alone_times: and is one, above this multiple, where the meter has no past.
+    spike_history_times: where it has one, the interval must be above this multiple of its usual daily peak.
+    fine_step_wh, coarse_step_wh: the steps in which registers count [Wh]; a register is taken for a coarse one when
+        both its readings are multiples of the coarse step.
+    rounding_wh_per_two: what rounding each interval by itself may add up to, for two intervals [Wh].
+    """
+
+    estimate_after_days: int = 3
+    history_days: int = 28
+    history_days_min: int = 7
+    spike_floor_w: int = 1_000
+    spike_load_times: int = 2
+    spike_load_alone_times: int = 5
+    spike_history_times: int = 4
+    fine_step_wh: int = 1
+    coarse_step_wh: int = 10
+    rounding_wh_per_two: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationFinding:
+    """
+    One thing found about a meter over [start, end).
+
+    day: the IST day number it was found on; `facts` are the numbers that its reason is told with.
+    """
+
+    rule: Rule
+    meter: str
+    day: int
+    channel: str
+    start: datetime
+    end: datetime
+    intervals: int
+    severity: Severity
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationReport:
+    """What a run over a range found, and what it wrote."""
+
+    findings: tuple[ValidationFinding, ...]
+    meter_days: int
+    estimated_intervals: int

@@ -1,0 +1,208 @@
+"""
+What other rooms may ask for: validate what is new, what lies in a range, and estimate what is still missing.
+
+Each run reads, decides and then writes in one transaction; a meter-day that changed in between is left alone, for it
+is ahead of the watermark and will be looked at again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from bijlighar.base.period import Period, day_number
+from bijlighar.readings import operations as readings
+from bijlighar.readings import queries as reading_queries
+from bijlighar.readings.model import DayBlock, Quality
+from bijlighar.storage import sequences
+from bijlighar.storage.engine import Database
+from bijlighar.validation import queries, store
+from bijlighar.validation.cases import Hangings
+from bijlighar.validation.gathering import due_day, gather, hangings, open_days
+from bijlighar.validation.judging import Verdict, judge
+from bijlighar.validation.model import ValidationReport, ValidationSettings
+
+ROWS_PER_CALL = 5_000
+DUE_DAYS_PER_CALL = 7
+METERS_PER_STEP = 300
+DAYS_PER_STEP = 31
+DEFAULTS = ValidationSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    meter_days: int
+    estimated_intervals: int
+
+
+def validate_new(database: Database, *, now: datetime, settings: ValidationSettings = DEFAULTS) -> int:
+    """
+    Validate up to `ROWS_PER_CALL` changed meter-days, or estimate some that are due; return how many were done.
+
+    Running it again changes nothing; running it after it died half-way does the rest.
+    """
+    with database.read() as connection:
+        if not queries.pending(connection, now=now, settings=settings):
+            return 0
+        seen = sequences.watermark(connection, reader=queries.CHANGES_READER)
+        changed = reading_queries.changed_days(connection, after=seen, limit=ROWS_PER_CALL)
+        hung = hangings(connection)
+        verdicts = _verdicts(connection, changed.blocks, hung=hung, now=now, settings=settings, forced=False)
+    if changed.last > seen:
+        with database.write() as connection:
+            if sequences.watermark(connection, reader=queries.CHANGES_READER) != seen:
+                return 0  # another worker was here meanwhile
+            done = _save(connection, verdicts, now=now)
+            sequences.raise_watermark(connection, reader=queries.CHANGES_READER, seen=changed.last)
+        return done.meter_days
+    return _estimate_due(database, hung=hung, now=now, settings=settings)
+
+
+def validate_range(
+    database: Database, *, first: date, last: date, now: datetime, settings: ValidationSettings = DEFAULTS
+) -> ValidationReport:
+    """
+    Run the rules again over the IST days `first` to `last`, write versions and estimates, return what stands then.
+    """
+    with database.read() as connection:
+        hung = hangings(connection)
+    meter_days = estimated = 0
+    for low in range(day_number(first), day_number(last) + 1, DAYS_PER_STEP):
+        high = min(low + DAYS_PER_STEP - 1, day_number(last))
+        for meters in _portions(sorted(hung.spans)):
+            with database.read() as connection:
+                blocks = open_days(connection, meters=meters, first=low, last=high, hung=hung, now=now)
+                verdicts = _verdicts(connection, blocks, hung=hung, now=now, settings=settings, forced=False)
+            with database.write() as connection:
+                done = _save(connection, verdicts, now=now)
+            meter_days += done.meter_days
+            estimated += done.estimated_intervals
+    with database.read() as connection:
+        findings = queries.findings(connection, period=Period.of_local_days(first, last))
+    return ValidationReport(findings=findings, meter_days=meter_days, estimated_intervals=estimated)
+
+
+def estimate_missing(
+    database: Database,
+    *,
+    meters: Sequence[str] | None,
+    first: date,
+    last: date,
+    now: datetime,
+    settings: ValidationSettings = DEFAULTS,
+) -> int:
+    """
+    Estimate what is missing of communicating meters on the IST days `first` to `last`, at any age of the days.
+
+    Return how many intervals were estimated; what was estimated before and stands is counted too.
+    """
+    with database.read() as connection:
+        hung = hangings(connection)
+    wanted = sorted(hung.communicating if meters is None else hung.communicating & set(meters))
+    return _estimate(
+        database,
+        wanted,
+        first=day_number(first),
+        last=day_number(last),
+        hung=hung,
+        now=now,
+        settings=settings,
+    ).estimated_intervals
+
+
+def _estimate_due(database: Database, *, hung: Hangings, now: datetime, settings: ValidationSettings) -> int:
+    """Estimate what is missing on the next days that have become old enough, and move the watermark over them."""
+    with database.read() as connection:
+        seen = queries.estimated_up_to(connection, hung=hung)
+    last = min(due_day(now=now, settings=settings), seen + DUE_DAYS_PER_CALL)
+    if last <= seen:
+        return 0
+    done = _estimate(
+        database, sorted(hung.communicating), first=seen + 1, last=last, hung=hung, now=now, settings=settings
+    )
+    with database.write() as connection:
+        sequences.raise_watermark(connection, reader=queries.DUE_READER, seen=last)
+    return done.meter_days + last - seen
+
+
+def _estimate(
+    database: Database,
+    meters: Sequence[str],
+    *,
+    first: int,
+    last: int,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+) -> _Done:
+    meter_days = estimated = 0
+    for low in range(first, last + 1, DAYS_PER_STEP):
+        high = min(low + DAYS_PER_STEP - 1, last)
+        with database.read() as connection:
+            whole = _settled_days(connection, first=low, last=high)
+        days = range(low, high + 1)
+        broken = [meter for meter in meters if any(day not in whole.get(meter, ()) for day in days)]
+        for some in _portions(broken):
+            with database.read() as connection:
+                blocks = open_days(
+                    connection, meters=some, first=low, last=high, hung=hung, now=now, without=whole
+                )
+                verdicts = _verdicts(connection, blocks, hung=hung, now=now, settings=settings, forced=True)
+            if verdicts:
+                with database.write() as connection:
+                    done = _save(connection, verdicts, now=now)
+                meter_days += done.meter_days
+                estimated += done.estimated_intervals
+    return _Done(meter_days=meter_days, estimated_intervals=estimated)
+
+
+def _settled_days(connection: Connection, *, first: int, last: int) -> dict[str, frozenset[int]]:
+    """Return for each meter the days that were measured whole and hold nothing suspect."""
+    suspects: dict[str, set[int]] = {}
+    for meter, day in store.select_suspects(connection, first=first, last=last):
+        suspects.setdefault(meter, set()).add(day)
+    whole = reading_queries.present_days(connection, first=first, last=last)
+    return {meter: days - suspects.get(meter, set()) for meter, days in whole.items()}
+
+
+def _verdicts(
+    connection: Connection,
+    blocks: Sequence[DayBlock],
+    *,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+    forced: bool,
+) -> list[Verdict]:
+    return [
+        judge(
+            gather(connection, block=block, hung=hung, now=now, settings=settings, forced=forced),
+            settings=settings,
+        )
+        for block in blocks
+        if block.rows
+    ]
+
+
+def _save(connection: Connection, verdicts: Sequence[Verdict], *, now: datetime) -> _Done:
+    meter_days = 0
+    for verdict in verdicts:
+        block = verdict.block
+        readings.store_validated(connection, block=block, now=now)
+        store.replace_findings(
+            connection,
+            meter_days=list(zip(block.meters, block.days.tolist(), strict=True)),
+            minutes=block.minutes,
+            findings=verdict.findings,
+            now=now,
+        )
+        known = (block.versions > 0) | (block.quality == Quality.ESTIMATED).any(axis=1)
+        meter_days += int(known.sum())
+    estimated = sum(verdict.estimated_intervals for verdict in verdicts)
+    return _Done(meter_days=meter_days, estimated_intervals=estimated)
+
+
+def _portions(meters: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(meters), METERS_PER_STEP):
+        yield meters[begin : begin + METERS_PER_STEP]

@@ -1,0 +1,134 @@
+"""The reason of a finding, in words."""
+
+from collections.abc import Callable
+
+from bijlighar.base.words import Words
+from bijlighar.validation.model import Method, Rule, ValidationFinding
+
+_METHODS = {
+    Method.LIKE_WEEKDAY: Words(
+        hi="पिछले हफ़्तों के इसी वार के औसत", en="the mean of the same weekday in the weeks before"
+    ),
+    Method.LIKE_DAY: Words(hi="पिछले दिनों के औसत", en="the mean of the days before"),
+    Method.DAYS_AFTER: Words(hi="बाद के दिनों के औसत", en="the mean of the days after"),
+    Method.FLAT: Words(hi="मीटर के कुल औसत", en="the meter's overall mean"),
+}
+
+
+def reason(finding: ValidationFinding) -> Words:
+    """Return why a finding was made, in Hindi and English."""
+    return _REASONS[finding.rule](finding)
+
+
+def _missing(finding: ValidationFinding) -> Words:
+    intervals, facts = finding.intervals, finding.facts
+    estimated = int(facts.get("estimated", 0))
+    hi = f"{_of_intervals(intervals)} की रीडिंग नहीं मिली"
+    en = f"{intervals} {_intervals(intervals)} not read"
+    if not estimated:
+        return Words(hi=hi, en=en)
+    how = [_METHODS[Method(number)] for number in sorted(facts.get("methods", []))]
+    hi += f"; {estimated} का आंकलन {' और '.join(words.hi for words in how)} से किया गया"
+    en += f"; {estimated} estimated from {' and '.join(words.en for words in how)}"
+    if facts.get("scaled"):
+        hi += " और जोड़ रजिस्टर के अंतर से मिलाया गया"
+        en += ", brought to the register difference"
+    return Words(hi=hi, en=en)
+
+
+def _duplicate(finding: ValidationFinding) -> Words:
+    intervals, facts = finding.intervals, finding.facts
+    if facts.get("equal"):
+        return Words(
+            hi=f"{intervals} अंतराल एक ही डिलीवरी में दो बार आए, मान समान हैं",
+            en=f"{intervals} {_intervals(intervals)} delivered twice with the same value",
+        )
+    if facts.get("later"):
+        return Words(
+            hi=f"{_of_intervals(intervals)} का मान बाद की डिलीवरी में अलग आया; नया मान लिया गया, पुराना इतिहास में है",
+            en=f"{intervals} {_intervals(intervals)} given another value by a later delivery; "
+            "the newer stands, the older is in the history",
+        )
+    return Words(
+        hi=f"{intervals} अंतराल एक ही डिलीवरी में अलग-अलग मानों के साथ आए; आख़िरी मान लिया गया",
+        en=f"{intervals} {_intervals(intervals)} delivered twice with different values; the last one stands",
+    )
+
+
+def _out_of_order(finding: ValidationFinding) -> Words:
+    intervals = finding.intervals
+    return Words(
+        hi=f"{intervals} अंतराल अपने बाद वाले अंतराल के पीछे आए",
+        en=f"{intervals} {_intervals(intervals)} delivered after a later interval",
+    )
+
+
+def _unreadable(finding: ValidationFinding) -> Words:
+    intervals, facts = finding.intervals, finding.facts
+    first = next(iter(facts.get("lines", [])), "")
+    return Words(
+        hi=f"{intervals} प्रविष्टियाँ पढ़ी नहीं जा सकीं" + (f": {first}" if first else ""),
+        en=f"{intervals} {'entry' if intervals == 1 else 'entries'} could not be read"
+        + (f": {first}" if first else ""),
+    )
+
+
+def _negative(finding: ValidationFinding) -> Words:
+    intervals, facts = finding.intervals, finding.facts
+    return Words(
+        hi=f"{_of_intervals(intervals)} में ऊर्जा ऋणात्मक है (न्यूनतम {facts['least_wh']} Wh)",
+        en=f"{intervals} {_intervals(intervals)} with negative energy (least {facts['least_wh']} Wh)",
+    )
+
+
+def _spike(finding: ValidationFinding) -> Words:
+    facts = finding.facts
+    hi = [f"एक अंतराल में {facts['greatest_wh']} Wh"]
+    en = [f"{facts['greatest_wh']} Wh in one interval"]
+    if facts.get("load_wh"):
+        hi.append(f"स्वीकृत लोड पर {facts['load_wh']} Wh होते")
+        en.append(f"the sanctioned load makes {facts['load_wh']} Wh")
+    if facts.get("usual_wh"):
+        hi.append(f"मीटर का सामान्य उच्चतम {facts['usual_wh']} Wh है")
+        en.append(f"the meter's usual peak is {facts['usual_wh']} Wh")
+    if facts.get("confirmed"):
+        hi.append("रजिस्टर इसे सही बताता है")
+        en.append("the register confirms it")
+    elif facts.get("estimated"):
+        hi.append("इसकी जगह आंकलन लिया गया")
+        en.append("an estimate stands in its place")
+    return Words(hi="; ".join(hi), en="; ".join(en))
+
+
+def _sum_check(finding: ValidationFinding) -> Words:
+    facts = finding.facts
+    total, difference = facts["sum_wh"], facts["difference_wh"]
+    if difference < 0:
+        return Words(
+            hi=f"रजिस्टर दिन में {-difference} Wh घट गया; अंतरालों का योग {total} Wh है",
+            en=f"the register fell by {-difference} Wh over the day; the intervals sum to {total} Wh",
+        )
+    return Words(
+        hi=f"अंतरालों का योग {total} Wh है, रजिस्टर का अंतर {difference} Wh (अनुमत फ़र्क़ {facts['tolerance_wh']} Wh)",
+        en=f"the intervals sum to {total} Wh, the register says {difference} Wh (allowed {facts['tolerance_wh']} Wh)",
+    )
+
+
+def _of_intervals(count: int) -> str:
+    """Return so many intervals in Hindi, before a postposition."""
+    return f"{count} {'अंतराल' if count == 1 else 'अंतरालों'}"
+
+
+def _intervals(count: int) -> str:
+    return "interval" if count == 1 else "intervals"
+
+
+_REASONS: dict[Rule, Callable[[ValidationFinding], Words]] = {
+    Rule.MISSING: _missing,
+    Rule.DUPLICATE: _duplicate,
+    Rule.OUT_OF_ORDER: _out_of_order,
+    Rule.UNREADABLE: _unreadable,
+    Rule.NEGATIVE: _negative,
+    Rule.SPIKE: _spike,
+    Rule.SUM_CHECK: _sum_check,
+}
