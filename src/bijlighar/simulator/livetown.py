@@ -1,0 +1,406 @@
+"""
+The running town: time passes, registers count, relays move, meters are exchanged and tampered with.
+
+Time passes half-hour by half-hour for all meters at once. Of a half-hour in which a relay moved the seconds count in
+which it was closed. Everything that changes is in the meters' memory before a method returns.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bijlighar.base.period import IST, moment_of
+from bijlighar.simulator import physics
+from bijlighar.simulator.errors import ControlRefused
+from bijlighar.simulator.memory import HalfHours, LoggedEvent, Memory
+from bijlighar.simulator.model import INTERVAL_S, LoadFile, Swap, Town
+from bijlighar.simulator.rules import time_zone
+from bijlighar.simulator.state import (
+    CONTROL_CONNECTED,
+    CONTROL_DISCONNECTED,
+    COUNTED_CLIENTS,
+    COUNTERS_SET_ASIDE,
+    FAULTS,
+    State,
+    first_state,
+    packed,
+    unpacked,
+)
+from bijlighar.simulator.statusword import log_of, restores, with_event
+from bijlighar.simulator.wiring import DAY_S, IST_OFFSET_S, Measured, Wiring, day_of, midnight_s
+
+Whole = NDArray[np.int64]
+
+RELAY_OPENED, RELAY_CLOSED = 301, 302
+POWER_FAILED, POWER_BACK = 101, 102
+_BLOCK_DAYS_KEPT = 16
+#: Current, other and non-rollover events count as tampering.
+_TAMPER_LOGS = (1, 4, 5)
+#: Rows of the billing fields in memory; the zones of Wh, then of VAh, follow.
+(
+    BILLING_WH,
+    BILLING_VAH,
+    BILLING_W,
+    BILLING_W_AT,
+    BILLING_VA,
+    BILLING_VA_AT,
+    BILLING_MINUTES,
+    BILLING_ZONES,
+) = range(8)
+_MONTHLY = ("demand_w", "demand_w_at", "demand_va", "demand_va_at", "on_minutes")
+_COUNTING = ("register_wh", "register_vah", "zone_wh", "zone_vah", *_MONTHLY)
+
+
+class LiveTown:
+    """A town whose meters run."""
+
+    def __init__(
+        self, *, town: Town, memory: Memory, profiles: LoadFile | None = None, pushes: bool = False
+    ) -> None:
+        """Take up the town where its memory left it, or begin at its first day; `pushes`: alerts have a target."""
+        self.town = town
+        self.memory = memory
+        self.wiring = Wiring(town=town, profiles=profiles)
+        self.pushes = pushes
+        stored = memory.state()
+        self.state: State = unpacked(town, stored) if stored else first_state(town)
+        self.place = {device.serial: device.index for device in town.devices}
+        self._blocks: OrderedDict[int, HalfHours] = OrderedDict()
+        self._present: tuple[tuple[int, int], Measured] | None = None
+        #: The registers at the starts of days, and the billing fields at the starts of months, oldest first.
+        self.midnights = memory.midnights()
+        self.billings = memory.billings(devices=len(town.devices))
+        self._moves = 0
+        with self.saving():
+            if not stored:
+                self._close_day(self.now_s)
+            self.state.own_counter[:] = self.state.set_aside
+            self.state.set_aside += COUNTERS_SET_ASIDE
+            self.state.changed.update(("own_counter", "set_aside"))
+
+    # ---- time
+
+    @property
+    def now_s(self) -> int:
+        """Return the town's time in epoch seconds."""
+        return int(self.state.now[0])
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Write everything that changes in the block in one transaction; on an error nothing of it has happened."""
+        self.memory.begin()
+        try:
+            yield
+            self.memory.save_state(packed(self.state))
+        except BaseException:
+            self.memory.rollback()
+            self.state = unpacked(self.town, self.memory.state())
+            self._blocks.clear()
+            self.midnights = self.memory.midnights()
+            self.billings = self.memory.billings(devices=len(self.town.devices))
+            raise
+        self.memory.commit()
+        self._moves += 1
+
+    def advance(self, to_s: int) -> None:
+        """
+        Let time pass until `to_s` (epoch seconds).
+
+        :raises ControlRefused: if that is in the past.
+        """
+        if to_s < self.now_s:
+            raise ControlRefused(f"the town's clock stands at {moment_of(self.now_s)} and cannot go back")
+        while self.now_s < to_s:
+            with self.saving():
+                self._pass(to_s)
+
+    def _pass(self, to_s: int) -> None:
+        """Let time pass, at most to the end of the running day."""
+        state, now = self.state, self.now_s
+        state.changed.update(("now", "drawn_s", "supplied_s"))
+        midnight = midnight_s(day_of(now) + 1)
+        whole = (min(to_s, midnight) - now) // INTERVAL_S
+        drawing = self.drawing()
+        if now % INTERVAL_S == 0 and whole:
+            self._complete(now, whole, drawing * INTERVAL_S, state.supply_on * INTERVAL_S)
+            state.now[0] = now + whole * INTERVAL_S
+        else:
+            boundary = (now // INTERVAL_S + 1) * INTERVAL_S
+            until = min(boundary, to_s)
+            state.drawn_s += drawing * (until - now)
+            state.supplied_s += state.supply_on * (until - now)
+            if until == boundary:
+                self._complete(boundary - INTERVAL_S, 1, state.drawn_s, state.supplied_s)
+                state.drawn_s[:] = 0
+                state.supplied_s[:] = 0
+            state.now[0] = until
+        if self.now_s == midnight:
+            self._close_day(midnight)
+
+    def powered(self) -> NDArray[np.bool_]:
+        """Return which meters hang and have voltage."""
+        return self.hanging() & ~self._has_fault("power_failure")
+
+    def hanging(self) -> NDArray[np.bool_]:
+        """Return which meters hang."""
+        return (self.state.hung_from <= self.now_s) & (self.now_s < self.state.hung_to)
+
+    def drawing(self) -> NDArray[np.bool_]:
+        """Return which meters let current through."""
+        wiring, state = self.wiring, self.state
+        connected = ~wiring.at_consumer | state.supply_on[wiring.consumer_of]
+        drawing: NDArray[np.bool_] = (state.relay_closed | ~wiring.has_relay) & connected & self.powered()
+        return drawing
+
+    def _complete(self, start: int, count: int, drawn_s: Whole, supplied_s: Whole) -> None:
+        """Count `count` half-hours of one day, all with the same seconds of current."""
+        starts = start + INTERVAL_S * np.arange(count, dtype=np.int64)
+        powered = self.powered()
+        measured = self.wiring.measure(
+            starts=starts, drawn_s=drawn_s, supplied_s=supplied_s, dark=self._has_fault("power_failure")
+        )
+        self._count(starts, measured)
+        self.state.on_minutes += powered * (count * INTERVAL_S // 60)
+        self.memory.add_half_hours(
+            HalfHours(
+                starts=starts,
+                energy_wh=measured.energy_wh.astype(np.int32),
+                apparent_vah=measured.apparent_vah.astype(np.int32),
+                volt=physics.hundredths(measured.volt).astype(np.int32),
+                amp=physics.hundredths(measured.amp).astype(np.int32),
+                present=np.tile(powered | (drawn_s > 0), (count, 1)),
+                stolen_wh=measured.stolen_wh.astype(np.int32),
+                line_loss_wh=measured.line_loss_wh.astype(np.int32),
+                own_loss_wh=measured.own_loss_wh.astype(np.int32),
+            )
+        )
+        self._blocks.pop(day_of(start), None)
+
+    def _count(self, starts: Whole, measured: Measured) -> None:
+        """Add half-hours to the registers, the zones and the maximum demands."""
+        state, ends = self.state, starts + INTERVAL_S
+        state.changed.update(_COUNTING)
+        half_hours = (starts + IST_OFFSET_S) % DAY_S // INTERVAL_S
+        zones = np.array([time_zone(int(half_hour)) for half_hour in half_hours])
+        for values, register, by_zone, highest, highest_at in (
+            (measured.energy_wh, state.register_wh, state.zone_wh, state.demand_w, state.demand_w_at),
+            (measured.apparent_vah, state.register_vah, state.zone_vah, state.demand_va, state.demand_va_at),
+        ):
+            register += values.sum(axis=0)
+            for zone in np.unique(zones):
+                by_zone[zone] += values[zones == zone].sum(axis=0)
+            best = values.argmax(axis=0)
+            power = values[best, np.arange(values.shape[1])] * (3600 // INTERVAL_S)
+            higher = power > highest
+            highest[higher] = power[higher]
+            highest_at[higher] = ends[best[higher]]
+
+    def _close_day(self, at: int) -> None:
+        """Keep the registers of a day's end, and on the first of a month the billing fields."""
+        state = self.state
+        self.memory.add_midnight(at=at, energy_wh=state.register_wh, apparent_vah=state.register_vah)
+        self.midnights.append((at, state.register_wh.copy(), state.register_vah.copy()))
+        if moment_of(at).astimezone(IST).day != 1:
+            return
+        monthly = [getattr(state, name) for name in ("register_wh", "register_vah", *_MONTHLY)]
+        fields = np.concatenate([np.stack(monthly), state.zone_wh, state.zone_vah])
+        self.memory.add_billing(at=at, fields=fields)
+        self.billings.append((at, fields))
+        state.billings += self.hanging()
+        for name in _MONTHLY:
+            getattr(state, name)[:] = 0
+        state.changed.update((*_MONTHLY, "billings"))
+
+    # ---- what meters show
+
+    def register_now(self, device: int) -> tuple[int, int]:
+        """Return what the registers of a meter show now [Wh, VAh], the running half-hour included."""
+        energy, apparent = int(self.state.register_wh[device]), int(self.state.register_vah[device])
+        consumer = int(self.wiring.consumer_of[device])
+        if consumer < 0:
+            return energy, apparent
+        start = np.array([self.now_s // INTERVAL_S * INTERVAL_S], dtype=np.int64)
+        wanted, past_meter = self.wiring.wanted(start)
+        running = int(
+            (wanted[0, consumer] - past_meter[0, consumer]) * self.state.drawn_s[device] // INTERVAL_S
+        )
+        return energy + running, apparent + self.wiring.apparent_vah(device=device, energy_wh=running)
+
+    def present(self) -> Measured:
+        """Return the running half-hour as if everything stayed as it is now."""
+        start = self.now_s // INTERVAL_S * INTERVAL_S
+        if self._present is None or self._present[0] != (start, self._moves):
+            measured = self.wiring.measure(
+                starts=np.array([start], dtype=np.int64),
+                drawn_s=self.drawing() * INTERVAL_S,
+                supplied_s=self.state.supply_on * INTERVAL_S,
+                dark=self._has_fault("power_failure"),
+            )
+            self._present = ((start, self._moves), measured)
+        return self._present[1]
+
+    def block_day(self, day: int) -> HalfHours:
+        """Return the half-hours of a day (IST day number) that are over."""
+        if day in self._blocks:
+            self._blocks.move_to_end(day)
+            return self._blocks[day]
+        block = self.memory.half_hours(first=midnight_s(day), end=midnight_s(day + 1))
+        self._blocks[day] = block
+        while len(self._blocks) > _BLOCK_DAYS_KEPT:
+            self._blocks.popitem(last=False)
+        return block
+
+    # ---- what happens to meters
+
+    def has_fault(self, device: int, name: str) -> bool:
+        """Return whether a fault is on at a meter."""
+        return bool(self.state.faults[FAULTS.index(name), device])
+
+    def _has_fault(self, name: str) -> NDArray[np.bool_]:
+        faulty: NDArray[np.bool_] = self.state.faults[FAULTS.index(name)]
+        return faulty
+
+    def set_fault(self, device: int, name: str, *, on: bool) -> None:
+        """
+        Let a fault begin or end; a failing supply sends its last gasp and a returning one its first breath.
+
+        :raises ControlRefused: if there is no such fault.
+        """
+        if name not in FAULTS:
+            raise ControlRefused(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        if self.has_fault(device, name) == on:
+            return
+        with self.saving():
+            if name == "power_failure":
+                self._happen(device, POWER_FAILED if on else POWER_BACK, alert=True)
+            self.state.faults[FAULTS.index(name), device] = on
+            self.state.changed.add("faults")
+
+    def set_silence(self, device: int, *, silent: bool | None) -> None:
+        """Silence a meter, let it speak, or leave it to the seed again."""
+        with self.saving():
+            self.state.silence[device] = -1 if silent is None else int(silent)
+            self.state.changed.add("silence")
+
+    def happen(self, device: int, code: int) -> None:
+        """
+        Let an event happen at a meter: it stands in the log, and an alert is to be pushed.
+
+        :raises ControlRefused: if the meter cannot tell of it.
+        """
+        if not self.town.devices[device].smart or not self.hanging()[device]:
+            raise ControlRefused(f"{self.town.devices[device].serial} is no smart meter that hangs now")
+        with self.saving():
+            self._happen(device, code, alert=True)
+
+    def _happen(self, device: int, code: int, *, alert: bool) -> None:
+        state, family = self.state, log_of(code)
+        measured = self.present()
+        channel = int(self.wiring.channel_of[device])
+        volt, amp = measured.volt[0, channel], measured.amp[0, channel]
+        counts_as_tamper = family in _TAMPER_LOGS and restores(code) is None
+        new = self.memory.add_event(
+            LoggedEvent(
+                device=device,
+                family=family,
+                code=code,
+                at=self.now_s,
+                volt=int(volt * 100),
+                amp=int(amp * 100),
+                power_factor=int(self.wiring.power_factor[device] * 100),
+                energy_wh=self.register_now(device)[0],
+                tampers=int(state.tampers[device]) + counts_as_tamper,
+            )
+        )
+        if not new:
+            return
+        state.tampers[device] += counts_as_tamper
+        state.events[family, device] += 1
+        state.latest_code[family, device] = code
+        word = with_event(state.status_word[device].tobytes(), code)
+        state.status_word[device] = np.frombuffer(word, dtype=np.uint8)
+        state.changed.update(("tampers", "events", "latest_code", "status_word"))
+        if alert and self.pushes:
+            self.memory.add_push(device=device, code=code, at=self.now_s, status_word=word)
+
+    def operate_relay(self, device: int, *, closes: bool, client: int) -> bool:
+        """Open or close a relay and return whether it moved; a stuck one says nothing and stays."""
+        state = self.state
+        with self.saving():
+            moved = bool(state.relay_closed[device]) != closes and not self.has_fault(device, "stuck_relay")
+            if moved:
+                state.relay_closed[device] = closes
+                state.changed.add("relay_closed")
+                self._happen(device, RELAY_CLOSED if closes else RELAY_OPENED, alert=False)
+            self.memory.add_relay_act(device=device, closes=closes, at=self.now_s, client=client, moved=moved)
+        return moved
+
+    def control_state(self, device: int) -> int:
+        """Return the control state of a relay (class 70, attribute 3)."""
+        return CONTROL_CONNECTED if self.state.relay_closed[device] else CONTROL_DISCONNECTED
+
+    def connect_by_hand(self, consumer: int, *, connected: bool) -> None:
+        """Let a fitter cut a consumer's supply at the pole, or restore it."""
+        with self.saving():
+            self.state.supply_on[consumer] = connected
+            self.state.changed.add("supply_on")
+
+    def swap(self, usage_point: str) -> Swap:
+        """
+        Hang the new meter planned for a place; repeated, it tells again what happened.
+
+        :raises ControlRefused: if none is planned there.
+        """
+        plan = next((plan for plan in self.town.installations if plan.usage_point == usage_point), None)
+        if plan is None:
+            raise ControlRefused(f"no new meter is planned for {usage_point}")
+        old, new = self.place[plan.old_serial], self.place[plan.new_serial]
+        state = self.state
+        if state.hung_from[new] > self.now_s:
+            with self.saving():
+                state.hung_to[old] = state.hung_from[new] = self.now_s
+                state.changed.update(("hung_to", "hung_from"))
+        return Swap(
+            usage_point=usage_point,
+            account=plan.account,
+            old_serial=plan.old_serial,
+            final_wh=self.register_now(old)[0],
+            new_serial=plan.new_serial,
+            initial_wh=self.town.devices[new].initial_wh,
+            at=moment_of(int(state.hung_from[new])),
+        )
+
+    # ---- counters
+
+    def next_counter(self, device: int) -> int:
+        """Return the invocation counter with which a meter encrypts next; none comes twice, whatever dies."""
+        counter = int(self.state.own_counter[device])
+        self.state.own_counter[device] = counter + 1
+        if counter + 1 >= self.state.set_aside[device]:
+            with self.saving():
+                self.state.set_aside[device] += COUNTERS_SET_ASIDE
+                self.state.changed.add("set_aside")
+        return counter
+
+    def received_counter(self, device: int, client: int) -> int:
+        """Return the last invocation counter of a client that a meter took, 0 if none."""
+        if client not in COUNTED_CLIENTS:
+            return 0
+        return int(self.state.received[COUNTED_CLIENTS.index(client), device])
+
+    def note_received(self, device: int, client: int, counter: int) -> None:
+        """Remember a client's invocation counter; `flush` or the next operation writes it."""
+        if client in COUNTED_CLIENTS:
+            row = self.state.received[COUNTED_CLIENTS.index(client)]
+            if counter > row[device]:
+                row[device] = counter
+                self.state.changed.add("received")
+
+    def flush(self) -> None:
+        """Write what was only remembered so far."""
+        if self.state.changed:
+            with self.saving():
+                pass

@@ -1,0 +1,278 @@
+"""
+The fake providers of messages and payments, in a process of their own.
+
+On `port` they speak the published HTTP APIs: WhatsApp Cloud API and Razorpay. On `control_port` (loopback, another
+port, which the system's processes never know) a demo or a test says who pays and what the time is, and asks what is
+still to be delivered.
+"""
+
+import base64
+import hmac
+import json
+import re
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from bijlighar.base.errors import InvalidValue
+from bijlighar.base.period import epoch_seconds
+from bijlighar.simulator import providers_fate as fate
+from bijlighar.simulator.errors import PortTaken
+from bijlighar.simulator.providers_callbacks import MESSAGE_PATH, Dispatcher
+from bijlighar.simulator.providers_control import ControlDesk, entity_of
+from bijlighar.simulator.providers_fate import ProviderSecrets, RefusedByProvider
+from bijlighar.simulator.providers_memory import ProviderMemory
+
+BODY_BYTES_MAX = 1_048_576
+BACKLOG = 512
+SHUTDOWN_S = 2
+REFERENCE_MAX = 512
+_PHONE = re.compile(r"[1-9][0-9]{7,14}", re.ASCII)
+_SEND = re.compile(r"(?:/v\d+\.\d+)?/\d+/messages", re.ASCII)
+_UNFIT = re.compile(r"[\n\t]| {5,}")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Answer = tuple[int, object]
+
+
+def serve_providers(
+    *,
+    folder: Path,
+    port: int,
+    control_port: int,
+    callback_base_url: str,
+    secrets: ProviderSecrets,
+    seed: int,
+    start_at: datetime,
+    host: str = "127.0.0.1",
+) -> None:
+    """
+    Serve the fake providers until SIGTERM; their memory stays in `folder`, and with it what is not delivered.
+
+    :raises PortTaken: if a port is in use.
+    """
+    memory = ProviderMemory(folder, start_s=epoch_seconds(start_at))
+    app = Providers(
+        memory, callback_base_url=callback_base_url, secrets=secrets, seed=seed, control_port=control_port
+    )
+    sockets = [_listen(host, port), _listen("127.0.0.1", control_port)]
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=sockets)
+    finally:
+        memory.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        raise PortTaken(f"the fake providers cannot listen on {host}:{port}: {problem.strerror}") from None
+    listener.listen(BACKLOG)
+    return listener
+
+
+class Providers:
+    """The fake providers as an ASGI application; by the port a request came to, it is theirs or the control's."""
+
+    def __init__(
+        self,
+        memory: ProviderMemory,
+        *,
+        callback_base_url: str,
+        secrets: ProviderSecrets,
+        seed: int,
+        control_port: int,
+    ) -> None:
+        """Serve from `memory`; callbacks go to `callback_base_url`."""
+        self._memory = memory
+        self._callback_base_url = callback_base_url
+        self._secrets = secrets
+        self._seed = seed
+        self._control_port = control_port
+        self._desk: ControlDesk | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        status, document = await self._answer(scope, receive)
+        body = json.dumps(document, ensure_ascii=False).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        dispatcher = Dispatcher(
+            self._memory, callback_base_url=self._callback_base_url, secrets=self._secrets
+        )
+        dispatcher.start()
+        self._desk = ControlDesk(self._memory, dispatcher=dispatcher, seed=self._seed)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await dispatcher.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        method, path = scope["method"], scope["path"]
+        of_control = scope["server"][1] == self._control_port
+        try:
+            body = await _body(receive)
+            document = json.loads(body) if body else {}
+            if of_control:
+                return 200, await self._at_the_desk.carry_out(path.removeprefix("/control/"), document)
+            if _SEND.fullmatch(path) and method == "POST":
+                return self._take_message(scope, document)
+            return self._gateway(scope, method, path, document)
+        except RefusedByProvider as refusal:
+            self._memory.roll_back()
+            return refusal.status, _error(refusal)
+        except (InvalidValue, ValueError, KeyError, TypeError, AttributeError) as problem:
+            self._memory.roll_back()
+            return 400, _error(
+                RefusedByProvider(f"the request cannot be read: {problem!r}", status=400, number=100)
+            )
+
+    @property
+    def _at_the_desk(self) -> ControlDesk:
+        if self._desk is None:
+            raise RefusedByProvider("the providers are not up yet", status=503)
+        return self._desk
+
+    # WhatsApp Cloud API
+
+    def _take_message(self, scope: Scope, document: dict[str, Any]) -> Answer:
+        _authorised(scope, f"Bearer {self._secrets.whatsapp_token}", number=190)
+        self._at_the_desk.misbehave()
+        phone, name, language, words = _read_message(document)
+        reference = document.get("biz_opaque_callback_data")
+        memory = self._memory
+        memory.begin()
+        number, now_s = memory.next_message(), memory.now_s
+        provider_id = fate.message_id(self._seed, number)
+        memory.add_message(
+            (
+                number,
+                provider_id,
+                phone,
+                name,
+                language,
+                reference,
+                json.dumps(words, ensure_ascii=False),
+                now_s,
+            )
+        )
+        callbacks = []
+        for planned in fate.receipts(seed=self._seed, phone=phone, template=name):
+            item = fate.status_item(
+                provider_id=provider_id, state=planned.what, phone=phone, reference=reference, at_s=now_s
+            )
+            callbacks.append(
+                memory.add_callback(
+                    path=MESSAGE_PATH,
+                    event_id="",
+                    body=json.dumps(item, ensure_ascii=False),
+                    delay_ms=planned.delay_ms,
+                )
+            )
+        memory.commit()
+        self._at_the_desk.deliver(callbacks)
+        return 200, {
+            "messaging_product": "whatsapp",
+            "contacts": [{"input": phone, "wa_id": phone}],
+            "messages": [{"id": provider_id, "message_status": "accepted"}],
+        }
+
+    # Razorpay
+
+    def _gateway(self, scope: Scope, method: str, path: str, document: dict[str, Any]) -> Answer:
+        pair = f"{self._secrets.gateway_key_id}:{self._secrets.gateway_key_secret}".encode()
+        _authorised(scope, f"Basic {base64.b64encode(pair).decode()}", number=0)
+        if method == "GET" and path.startswith("/v1/payments/"):
+            return 200, entity_of(self._memory.payment(path.removeprefix("/v1/payments/")))
+        if method == "POST" and path in ("/v1/payment_links", "/v1/orders"):
+            amount_paise, reference = (
+                document["amount"],
+                document.get("reference_id") or document.get("receipt"),
+            )
+            if type(amount_paise) is not int or amount_paise < 100 or document["currency"] != "INR":
+                raise RefusedByProvider("Order amount less than minimum amount allowed", status=400)
+            prefix = "plink" if path.endswith("links") else "order"
+            number = fate.entity_id(prefix, self._seed, reference, amount_paise)
+            return 200, {
+                "id": number,
+                "entity": "payment_link" if prefix == "plink" else "order",
+                "amount": amount_paise,
+                "currency": "INR",
+                "reference_id": reference,
+                "notes": document.get("notes") or [],
+                "short_url": f"https://rzp.example/i/{number[-8:]}",
+                "status": "created",
+                "created_at": self._memory.now_s,
+            }
+        raise RefusedByProvider("The requested URL was not found on the server.", status=404)
+
+
+def _error(refusal: RefusedByProvider) -> object:
+    if refusal.number:
+        return {"error": {"message": str(refusal), "type": "OAuthException", "code": refusal.number}}
+    return {"error": {"code": "BAD_REQUEST_ERROR", "description": str(refusal), "source": "NA", "step": "NA"}}
+
+
+def _authorised(scope: Scope, expected: str, *, number: int) -> None:
+    given = dict(scope["headers"]).get(b"authorization", b"")
+    if not hmac.compare_digest(given, expected.encode()):
+        raise RefusedByProvider("Authentication failed", status=401, number=number)
+
+
+def _read_message(document: dict[str, Any]) -> tuple[str, str, str, dict[str, str]]:
+    """Return telephone number, template, language and words of a request to send, checked as the provider does."""
+    if document["messaging_product"] != "whatsapp" or document["type"] != "template":
+        raise RefusedByProvider("(#131008) Required parameter is missing", status=400, number=131008)
+    phone, template = document["to"], document["template"]
+    words = {
+        parameter["parameter_name"]: parameter["text"]
+        for component in template["components"]
+        for parameter in component["parameters"]
+    }
+    if not _PHONE.fullmatch(phone):
+        raise RefusedByProvider("(#131009) Parameter value is not valid: to", status=400, number=131009)
+    if any(not text or _UNFIT.search(text) for text in words.values()):
+        raise RefusedByProvider("(#132018) There is an issue with the parameters", status=400, number=132018)
+    reference = document.get("biz_opaque_callback_data")
+    if reference is not None and len(reference) > REFERENCE_MAX:
+        raise RefusedByProvider(
+            "(#131009) Parameter value is not valid: reference", status=400, number=131009
+        )
+    return phone, template["name"], template["language"]["code"], words
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        part = await receive()
+        parts.append(part.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_BYTES_MAX:
+            raise RefusedByProvider("the request is too large", status=413)
+        if not part.get("more_body", False):
+            return b"".join(parts)

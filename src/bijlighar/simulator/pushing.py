@@ -1,0 +1,99 @@
+"""
+Alerts on their way out: a data-notification, ciphered with the meter's own keys, over a connection of its own.
+
+A push counts as sent only when the listener has closed the connection in order; an alert that nobody took is given up
+after some tries, and stands in the meter's log all the same.
+"""
+
+import asyncio
+import contextlib
+
+from bijlighar.base.period import moment_of
+from bijlighar.dlms import axdr, clock, push
+from bijlighar.dlms.axdr import BitString
+from bijlighar.dlms.event import DataNotification
+from bijlighar.dlms.is15959 import PUSH_ALERT
+from bijlighar.dlms.security import Security
+from bijlighar.simulator.livetown import LiveTown
+from bijlighar.simulator.memory import FAILED, SENT, PendingPush
+from bijlighar.simulator.statusword import STATUS_WORD_BITS
+
+#: Seconds between the tries of one alert; when they are used up it is given up.
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+TIMEOUT_S = 10.0
+AT_ONCE = 16
+
+
+def alert(live: LiveTown, pending: PendingPush) -> bytes:
+    """Return the frame of an alert: device id, push setup, clock, event status word."""
+    device = live.town.devices[pending.device]
+    body = axdr.structure(
+        axdr.octet_string(device.serial.encode()),
+        axdr.octet_string(PUSH_ALERT.octets),
+        axdr.octet_string(
+            clock.encode(moment_of(pending.at), deviation=clock.Deviation(device.deviation_minutes))
+        ),
+        axdr.bit_string(BitString(octets=pending.status_word, bits=STATUS_WORD_BITS)),
+    )
+    security = Security(
+        ciphered=True,
+        own_title=device.system_title,
+        ek=device.encryption_key,
+        ak=device.authentication_key,
+        next_counter=lambda: live.next_counter(pending.device),
+    )
+    return push.encode(DataNotification(data=body, long_invoke=pending.sequence), security=security)
+
+
+class Pusher:
+    """Sends what waits in the meters' memory, oldest first."""
+
+    def __init__(self, live: LiveTown, *, target: str) -> None:
+        """Push to `target` (HOST:PORT)."""
+        host, _, port = target.rpartition(":")
+        self._live = live
+        self._place = (host or "127.0.0.1", int(port))
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look again at what waits."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send for ever."""
+        while True:
+            self._wake.clear()
+            # One alert of a meter at a time: the status word of a later one must not arrive before it.
+            oldest = {pending.device: pending for pending in reversed(self._live.memory.pending_pushes())}
+            if oldest:
+                await asyncio.gather(*(self._send(pending) for pending in list(oldest.values())[:AT_ONCE]))
+            else:
+                await self._wake.wait()
+
+    async def _send(self, pending: PendingPush) -> None:
+        state = FAILED
+        for pause_s in (*PAUSES_S, None):
+            if await self._try(alert(self._live, pending)):
+                state = SENT
+                break
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        with self._live.saving():
+            self._live.memory.settle_push(sequence=pending.sequence, state=state)
+
+    async def _try(self, frame: bytes) -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(*self._place)
+                try:
+                    writer.write(frame)
+                    writer.write_eof()
+                    await writer.drain()
+                    await reader.read()
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+        except (OSError, TimeoutError):
+            return False
+        return True
