@@ -1,0 +1,1 @@
+"""Ageing, lists, approvals, disconnect and reconnect orders, and the interlocks before the relay."""

@@ -1,0 +1,286 @@
+"""What other rooms may ask: lists and orders, ageing, open reasons, halts, and a decision explained in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import Connection
+
+from bijlighar.arrears import account_store, gather, order_store, rules
+from bijlighar.arrears.errors import UnknownList
+from bijlighar.arrears.explaining import Explanation, explained
+from bijlighar.arrears.model import (
+    WATCHED,
+    Ageing,
+    Circumstance,
+    DisconnectionList,
+    Facts,
+    Halt,
+    ListState,
+    NoticeFact,
+    Order,
+    OrderState,
+    OrderTotals,
+    Stage,
+    Way,
+)
+from bijlighar.arrears.order_store import CommandRow, DecisionRow
+from bijlighar.arrears.policy import Policy
+from bijlighar.base.period import local_date, local_time
+from bijlighar.headend import queries as headend
+from bijlighar.headend.model import ControlReason
+from bijlighar.offices import queries as offices
+from bijlighar.registry import queries as registry
+from bijlighar.storage import sequences
+
+LISTS_MAX = 1_000
+ORDERS_MAX = 20_000
+DECISIONS_MAX = 1_000
+#: The reader under which ended commands are pulled.
+READER = "arrears.follow"
+#: For so long an order by hand that has ended is shown as one not to be carried out.
+ENDED_SHOWN = timedelta(days=15)
+NOON = time(12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandWork:
+    """What the town office's people have to do, or must no longer do, at one meter."""
+
+    order: Order
+    name: str
+    phone: str | None
+    reconnect: bool
+    forbidden: bool
+
+
+def lists(
+    connection: Connection,
+    *,
+    office: str | None = None,
+    state: ListState | None = None,
+    limit: int = LISTS_MAX,
+) -> tuple[DisconnectionList, ...]:
+    """Return the lists of an office and those below it, or of all, newest first."""
+    below = None if office is None else offices.offices_below(connection, code=office)
+    return order_store.lists(connection, offices=below, state=state, limit=min(limit, LISTS_MAX))
+
+
+def disconnection_list(connection: Connection, *, number: int) -> DisconnectionList:
+    """
+    Return one list.
+
+    :raises UnknownList: if there is none of that number.
+    """
+    for found in order_store.lists(connection, number=number, limit=1):
+        return found
+    raise UnknownList(f"there is no list {number}; `bijlighar arrears list show` names them all")
+
+
+def list_lines(connection: Connection, *, number: int) -> tuple[Order, ...]:
+    """Return the rows of a list, those that were left out too."""
+    return order_store.orders(connection, list_number=number, limit=ORDERS_MAX)
+
+
+def orders(
+    connection: Connection,
+    *,
+    states: Sequence[OrderState] | None = None,
+    account: str | None = None,
+    office: str | None = None,
+    limit: int = ORDERS_MAX,
+) -> tuple[Order, ...]:
+    """Return orders by number."""
+    below = None if office is None else offices.offices_below(connection, code=office)
+    return order_store.orders(
+        connection, states=states, account=account, offices=below, limit=min(limit, ORDERS_MAX)
+    )
+
+
+def order(connection: Connection, *, number: int) -> Order | None:
+    """Return one order, None if there is none of that number."""
+    return order_store.order(connection, number=number)
+
+
+def commands(connection: Connection, *, order_number: int) -> tuple[CommandRow, ...]:
+    """Return the commands that were queued in the head-end for an order."""
+    return order_store.commands(connection, order_number=order_number)
+
+
+def decisions(
+    connection: Connection,
+    *,
+    account: str | None = None,
+    order_number: int | None = None,
+    limit: int = DECISIONS_MAX,
+) -> tuple[DecisionRow, ...]:
+    """Return the stored decisions with everything they were made from, newest first."""
+    return order_store.decisions(
+        connection, account=account, order_number=order_number, limit=min(limit, DECISIONS_MAX)
+    )
+
+
+def totals(connection: Connection) -> OrderTotals:
+    """Return how many rows of all lists came how far."""
+    return order_store.totals(connection)
+
+
+def open_reasons(connection: Connection, *, account: str) -> frozenset[ControlReason]:
+    """Return why the supply of an account is off; empty if it is on."""
+    return account_store.open_reasons(connection, accounts=(account,)).get(account, frozenset())
+
+
+def all_open_reasons(connection: Connection) -> Mapping[str, frozenset[ControlReason]]:
+    """Return why supplies are off, by account."""
+    return account_store.open_reasons(connection)
+
+
+def ageing(connection: Connection, *, office: str | None = None) -> tuple[Ageing, ...]:
+    """Return the newest ageing of the accounts of an office and those below it, or of all."""
+    below = None if office is None else offices.offices_below(connection, code=office)
+    return account_store.ageing(connection, offices=below)
+
+
+def assessed_on(connection: Connection) -> date | None:
+    """Return the newest day that was assessed whole."""
+    return account_store.last_assessment(connection)
+
+
+def notices(connection: Connection, *, account: str, policy: Policy) -> tuple[NoticeFact, ...]:
+    """Return the statutory notices of an account, each with the day on which its service is proven."""
+    return gather.served_notices(connection, account=account, policy=policy)
+
+
+def circumstances(connection: Connection, *, account: str) -> tuple[Circumstance, ...]:
+    """Return the disputes, instalment plans and other circumstances of an account that stand."""
+    return account_store.circumstances(connection, accounts=(account,)).get(account, ())
+
+
+def halts(connection: Connection) -> tuple[Halt, ...]:
+    """Return the halts that stand."""
+    return account_store.halts(connection)
+
+
+def is_halted(connection: Connection, *, office: str | None = None) -> bool:
+    """Return whether the kill switch is thrown for the company or for the office (itself or above it)."""
+    return gather.is_halted(connection, office=office or "")
+
+
+def pending_assess(connection: Connection, *, now: datetime, policy: Policy) -> int:
+    """Return how much an assessment would do now: the day's own, warnings to give or to note, what has lapsed."""
+    _, finished = account_store.assessment(connection, on=local_date(now))
+    oldest = now - timedelta(days=policy.approval_valid_days)
+    states = (OrderState.APPROVED, OrderState.WARNED, OrderState.MANUAL)
+    waiting = 0 if finished else 1
+    for row in order_store.orders(connection, states=states, limit=ORDERS_MAX):
+        lapsed = row.approved_at is not None and row.approved_at < oldest
+        unnoted = row.state is OrderState.WARNED and row.warned_at is None
+        waiting += (
+            lapsed
+            or row.state is OrderState.APPROVED
+            or (unnoted and gather.gone_out_at(connection, order=row) is not None)
+        )
+    return waiting
+
+
+def pending_send(connection: Connection, *, now: datetime, policy: Policy) -> int:
+    """Return how many warned orders wait to be decided on now; none outside the cutting hours or under a halt."""
+    if not rules.is_cutting_time(now, policy=policy) or gather.is_halted(connection, office=""):
+        return 0
+    return order_store.count_orders(connection, states=(OrderState.WARNED,), due_at=now)
+
+
+def pending_follow(connection: Connection, *, now: datetime) -> int:
+    """Return how many ended commands were not looked at, and how many orders `ensure_reconnects` would look at."""
+    seen = sequences.watermark(connection, reader=READER)
+    told = len(headend.finished_commands(connection, after=seen, limit=ORDERS_MAX))
+    return told + order_store.count_orders(connection, states=sorted(WATCHED), due_at=now)
+
+
+def pending(connection: Connection, *, now: datetime, policy: Policy) -> int:
+    """Return how much there is to send, to follow and to look after now; `pending_assess` is counted apart."""
+    return pending_send(connection, now=now, policy=policy) + pending_follow(connection, now=now)
+
+
+def hand_work(
+    connection: Connection, *, now: datetime, policy: Policy, office: str | None = None
+) -> tuple[HandWork, ...]:
+    """
+    Return what the people of an office have to do at meters, reconnections first.
+
+    A reconnection over the air that is not verified in time is done by hand as well. An order that has ended is
+    shown for a while as one that must not be carried out: whoever is on the way has to see it.
+    """
+    below = None if office is None else offices.offices_below(connection, code=office)
+    states = (
+        OrderState.MANUAL,
+        OrderState.RECONNECTING,
+        OrderState.CANCELLED,
+        OrderState.EXPIRED,
+    )
+    late = now - timedelta(minutes=policy.by_hand_after_minutes)
+    found: list[HandWork] = []
+    for row in order_store.orders(connection, states=states, offices=below, limit=ORDERS_MAX):
+        ended = row.state in (OrderState.CANCELLED, OrderState.EXPIRED)
+        handed_over = row.way is Way.BY_HAND and row.sent_at is not None
+        if ended and not (handed_over and row.sent_at is not None and row.sent_at >= now - ENDED_SHOWN):
+            continue
+        overdue = row.released_at is not None and row.released_at <= late
+        if row.state is OrderState.RECONNECTING and row.way is Way.RELAY and not overdue:
+            continue
+        customer = registry.account(connection, number=row.account)
+        found.append(
+            HandWork(
+                order=row,
+                name=customer.name,
+                phone=customer.phone,
+                reconnect=row.state is OrderState.RECONNECTING,
+                forbidden=ended,
+            )
+        )
+    return tuple(sorted(found, key=lambda work: (not work.reconnect, work.forbidden, work.order.number)))
+
+
+def facts(connection: Connection, *, account: str, policy: Policy, now: datetime) -> Facts:
+    """
+    Return everything a decision about an account depends on, as it stands now.
+
+    :raises UnknownAccount: if the registry has no such account.
+    """
+    active = order_store.active_order(connection, account=account)
+    return gather.facts_of(
+        connection,
+        account=account,
+        policy=policy,
+        now=now,
+        order=active,
+        contacts=gather.contacts(connection),
+    )
+
+
+def explain(
+    connection: Connection, *, account: str, policy: Policy, now: datetime, on: date | None = None
+) -> Explanation:
+    """
+    Return in words what an account owes, what it was told, what would be decided, and when it could be cut at all.
+
+    With `on` everything is judged as of noon of that day, from what is known now.
+
+    :raises UnknownAccount: if the registry has no such account.
+    """
+    moment = now if on is None else local_time(on, NOON)
+    known = facts(connection, account=account, policy=policy, now=now)
+    active = order_store.active_order(connection, account=account)
+    stage = Stage.DRAW if active is None else Stage.SEND
+    if active is not None:
+        counted = gather.sent_counts(connection, office=known.office, now=moment)
+        known = gather.with_counts(known, sent=counted)
+    decision = rules.decide(facts=known, policy=policy, now=moment, stage=stage)
+    return explained(
+        facts=known,
+        decision=decision,
+        name=registry.account(connection, number=account).name,
+        order=active,
+        policy=policy,
+        now=moment,
+    )
