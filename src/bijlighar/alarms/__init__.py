@@ -1,0 +1,1 @@
+"""Alarms: their life cycle, who acknowledged them, and the siren."""

@@ -1,0 +1,164 @@
+"""Alarms and their life cycle after ISA-18.2."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+from bijlighar.base.lifecycle import LifeCycle
+from bijlighar.base.words import Words
+
+
+class Priority(IntEnum):
+    """How soon somebody has to act: 1 sounds the siren, 2 chimes once, 3 is silent."""
+
+    P1 = 1
+    P2 = 2
+    P3 = 3
+
+
+class AlarmState(StrEnum):
+    """The states of ISA-18.2: is what raised the alarm still there, and has somebody acknowledged it."""
+
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+    NORMAL = "normal"
+
+
+class AlarmEvent(StrEnum):
+    """What happens to an alarm; RECUR is an occurrence of what never returns by itself."""
+
+    OCCUR = "occur"
+    RECUR = "recur"
+    ACKNOWLEDGE = "acknowledge"
+    RETURN = "return"
+
+
+#: Return to normal does not end an alarm that nobody has acknowledged: a tamper is latched.
+ALARM_STEPS: LifeCycle[AlarmState, AlarmEvent] = MappingProxyType(
+    {
+        AlarmState.UNACKNOWLEDGED: {
+            AlarmEvent.OCCUR: AlarmState.UNACKNOWLEDGED,
+            AlarmEvent.RECUR: AlarmState.UNACKNOWLEDGED,
+            AlarmEvent.ACKNOWLEDGE: AlarmState.ACKNOWLEDGED,
+            AlarmEvent.RETURN: AlarmState.CLEARED,
+        },
+        AlarmState.ACKNOWLEDGED: {
+            AlarmEvent.OCCUR: AlarmState.ACKNOWLEDGED,
+            AlarmEvent.RECUR: AlarmState.UNACKNOWLEDGED,
+            AlarmEvent.RETURN: AlarmState.NORMAL,
+        },
+        AlarmState.CLEARED: {
+            AlarmEvent.OCCUR: AlarmState.UNACKNOWLEDGED,
+            AlarmEvent.RECUR: AlarmState.UNACKNOWLEDGED,
+            AlarmEvent.ACKNOWLEDGE: AlarmState.NORMAL,
+            AlarmEvent.RETURN: AlarmState.CLEARED,
+        },
+        AlarmState.NORMAL: {},
+    }
+)
+#: Nobody has acknowledged it: a P1 alarm in one of these sounds the siren.
+WAITING = frozenset({AlarmState.UNACKNOWLEDGED, AlarmState.CLEARED})
+#: There is at most one alarm of a source and code in one of these.
+OPEN_STATES = frozenset(AlarmState) - {AlarmState.NORMAL}
+
+STATE_NAMES: Mapping[AlarmState, Words] = MappingProxyType(
+    {
+        AlarmState.UNACKNOWLEDGED: Words(hi="नया, अस्वीकृत", en="new, not acknowledged"),
+        AlarmState.ACKNOWLEDGED: Words(hi="स्वीकृत, जारी", en="acknowledged, still there"),
+        AlarmState.CLEARED: Words(hi="समाप्त, पर अस्वीकृत", en="over, not acknowledged"),
+        AlarmState.NORMAL: Words(hi="सामान्य", en="normal"),
+    }
+)
+
+#: The source of alarms about the siren itself.
+SIREN_SOURCE = "siren"
+#: Codes of alarms that no meter raises; above all codes of IS 15959 and of makers.
+SIREN_UNREACHABLE_CODE = 10_001
+SYSTEM_CODES: Mapping[int, Words] = MappingProxyType(
+    {
+        SIREN_UNREACHABLE_CODE: Words(
+            hi="सायरन तक संदेश नहीं पहुंच रहा", en="the siren does not take what it is told"
+        )
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """
+    One alarm of one source (a meter's serial number, or a part of the system) and code.
+
+    count, first_at, last_at: how often it occurred while it was open, first and last.
+    returned_at: when what raised it was over; None while it is there or if it was never told.
+    """
+
+    number: int
+    source: str
+    code: int
+    words: Words
+    priority: Priority
+    state: AlarmState
+    office: str | None
+    account: str | None
+    count: int
+    first_at: datetime
+    last_at: datetime
+    raised_at: datetime
+    returned_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmTable:
+    """
+    Which event codes raise an alarm of which priority; what is not named raises none.
+
+    uncommanded: codes that raise one only where no command of ours explains the event.
+    """
+
+    priorities: Mapping[int, Priority]
+    uncommanded: frozenset[int]
+    siren_within_hours: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """One time that the siren was called for; `ended_at` None: it still is."""
+
+    number: int
+    alarm: int
+    reason: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SirenStep:
+    """What one step of the siren did: is it called for, and did the output take it."""
+
+    required: bool
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SirenSettings:
+    """
+    How the siren is reached; an empty host: there is none, and nothing is sent.
+
+    `topic` has the topics `set` (commands, never retained), `state` and `server` (retained) below it. An "on" holds
+    for `lease_s` and is repeated every `refresh_s`, so that a dead server cannot leave the siren howling.
+    """
+
+    host: str
+    port: int = 1883
+    topic: str = "bijlighar/siren/indore"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    lease_s: int = 15
+    refresh_s: int = 5
+    timeout_s: int = 3

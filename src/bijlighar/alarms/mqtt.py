@@ -1,0 +1,140 @@
+"""The siren behind an MQTT broker (QoS 1), and the one that is not there."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+
+import aiomqtt
+
+from bijlighar.alarms.errors import SirenUnreachable
+from bijlighar.alarms.model import SirenSettings
+from bijlighar.base.clock import Clock
+
+AT_LEAST_ONCE = 1
+REASON_MAX = 200
+OFFLINE, ONLINE = "offline", "online"
+
+
+class NoSiren:
+    """No siren is set up: nothing is sent, and what would have sounded is kept in the database alone."""
+
+    async def set(self, *, on: bool, level: str, reason: str, lease_s: int) -> None:
+        """Do nothing."""
+
+    async def probe(self) -> bool:
+        """Return False."""
+        return False
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+class MqttSiren:
+    """
+    A siren that listens to `TOPIC/set`.
+
+    `TOPIC/set` carries `{"on", "level", "reason", "lease_s"}` and is never retained: a broker that comes back shall
+    not sound a siren by itself. `TOPIC/state` is retained and says, with its time, what was last asked for.
+    `TOPIC/server` is retained, "online" or (by the broker, when this process is gone) "offline". The same word is
+    repeated only every `refresh_s`, which is the server's heartbeat too.
+    """
+
+    def __init__(self, *, settings: SirenSettings, clock: Clock) -> None:
+        """Name the siren; nothing is connected before it is told something."""
+        self._settings = settings
+        self._clock = clock
+        self._stack: AsyncExitStack | None = None
+        self._client: aiomqtt.Client | None = None
+        self._lock = asyncio.Lock()
+        self._said: tuple[bool, str, str] | None = None
+        self._said_at = 0.0
+
+    async def set(self, *, on: bool, level: str, reason: str, lease_s: int) -> None:
+        """
+        Sound, or be still; "on" ends by itself after `lease_s` [s] unless it is said again.
+
+        :raises SirenUnreachable: if the broker does not take it.
+        """
+        said = (on, level, reason)
+        async with self._lock:
+            pause_s = asyncio.get_running_loop().time() - self._said_at
+            if said == self._said and pause_s < self._settings.refresh_s:
+                return
+            command = {
+                "on": on,
+                "level": level,
+                "reason": reason[:REASON_MAX],
+                "lease_s": lease_s if on else 0,
+            }
+            state = {
+                "on": on,
+                "level": level,
+                "lease_s": command["lease_s"],
+                "at": self._clock.now().isoformat(),
+            }
+            await self._publish("set", command, retain=False)
+            await self._publish("state", state, retain=True)
+            self._said = said
+            self._said_at = asyncio.get_running_loop().time()
+
+    async def probe(self) -> bool:
+        """Return whether the broker takes a word now."""
+        async with self._lock:
+            try:
+                await self._publish("server", ONLINE, retain=True)
+            except SirenUnreachable:
+                return False
+        return True
+
+    async def close(self) -> None:
+        """Leave the broker; a siren that sounds ends with its lease."""
+        async with self._lock:
+            if self._client is not None:
+                try:
+                    await self._publish("server", OFFLINE, retain=True)
+                except SirenUnreachable:
+                    return
+            await self._leave()
+
+    async def _publish(self, topic: str, document: object, *, retain: bool) -> None:
+        payload = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                client = await self._join()
+                await client.publish(
+                    f"{self._settings.topic}/{topic}", payload, qos=AT_LEAST_ONCE, retain=retain
+                )
+        except (aiomqtt.MqttError, OSError, TimeoutError) as problem:
+            await self._leave()
+            place = f"{self._settings.host}:{self._settings.port}"
+            raise SirenUnreachable(
+                f"the siren's broker {place} does not answer ({str(problem) or 'it is too slow'})"
+            ) from None
+
+    async def _join(self) -> aiomqtt.Client:
+        if self._client is not None:
+            return self._client
+        stack = AsyncExitStack()
+        client = aiomqtt.Client(
+            self._settings.host,
+            self._settings.port,
+            username=self._settings.username or None,
+            password=self._settings.password or None,
+            will=aiomqtt.Will(f"{self._settings.topic}/server", OFFLINE, qos=AT_LEAST_ONCE, retain=True),
+            keepalive=max(self._settings.refresh_s * 3, 10),
+            timeout=self._settings.timeout_s,
+        )
+        await stack.enter_async_context(client)
+        self._stack, self._client = stack, client
+        await client.publish(f"{self._settings.topic}/server", ONLINE, qos=AT_LEAST_ONCE, retain=True)
+        return client
+
+    async def _leave(self) -> None:
+        stack, self._stack, self._client, self._said = self._stack, None, None, None
+        if stack is None:
+            return
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                await stack.aclose()
+        except (aiomqtt.MqttError, OSError, TimeoutError):
+            return

@@ -1,0 +1,196 @@
+"""SQL of alarms and of the times the siren was called for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+    update,
+)
+
+from bijlighar.alarms import rules
+from bijlighar.alarms.model import OPEN_STATES, WAITING, Activation, Alarm, AlarmState, Priority
+from bijlighar.storage.schema import Moment, Whole, metadata
+
+_alarm = Table(
+    "alarms_alarm",
+    metadata,
+    Column("number", Whole, primary_key=True, autoincrement=True),
+    Column("source", String(200), nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("office", String(64)),
+    Column("account", String(64)),
+    Column("count", Integer, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("raised_at", Moment, nullable=False),
+    Column("returned_at", Moment),
+    Column("acknowledged_by", String(64)),
+    Column("acknowledged_at", Moment),
+    Column("note", Text, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Index(None, "state", "priority"),
+    Index(None, "source"),
+)
+Index(
+    "uq_alarms_alarm_open",
+    _alarm.c.source,
+    _alarm.c.code,
+    unique=True,
+    sqlite_where=_alarm.c.open,
+    postgresql_where=_alarm.c.open,
+)
+
+_activation = Table(
+    "alarms_siren",
+    metadata,
+    Column("number", Whole, primary_key=True, autoincrement=True),
+    Column("alarm", Whole, ForeignKey("alarms_alarm.number"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("sounding", Boolean, nullable=False),
+)
+Index(
+    "uq_alarms_siren_sounding",
+    _activation.c.sounding,
+    unique=True,
+    sqlite_where=_activation.c.sounding,
+    postgresql_where=_activation.c.sounding,
+)
+
+
+def add(connection: Connection, *, state: AlarmState, priority: Priority, **values: object) -> int:
+    """Add an alarm and return its number."""
+    statement = _alarm.insert().values(
+        state=state.value, open=state in OPEN_STATES, priority=int(priority), note="", **values
+    )
+    number: int = connection.execute(statement.returning(_alarm.c.number)).scalar_one()
+    return number
+
+
+def change(connection: Connection, *, number: int, state: AlarmState, **values: object) -> None:
+    """Set the state of an alarm, and what came with it."""
+    connection.execute(
+        update(_alarm)
+        .where(_alarm.c.number == number)
+        .values(state=state.value, open=state in OPEN_STATES, **values)
+    )
+
+
+def hold_open(connection: Connection, *, source: str, code: int) -> Alarm | None:
+    """Return the open alarm of a source and code, its row locked."""
+    statement = select(_alarm).where(_alarm.c.source == source, _alarm.c.code == code, _alarm.c.open)
+    row = connection.execute(statement.with_for_update()).one_or_none()
+    return None if row is None else _alarm_of(row)
+
+
+def hold(connection: Connection, *, number: int) -> Alarm | None:
+    """Return an alarm, its row locked."""
+    statement = select(_alarm).where(_alarm.c.number == number).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else _alarm_of(row)
+
+
+def alarms(
+    connection: Connection,
+    *,
+    states: Sequence[AlarmState] | None = None,
+    source: str | None = None,
+    number: int | None = None,
+    limit: int,
+) -> tuple[Alarm, ...]:
+    """Return alarms, the most urgent and newest first."""
+    statement = select(_alarm).order_by(_alarm.c.priority, _alarm.c.number.desc()).limit(limit)
+    if states is not None:
+        statement = statement.where(_alarm.c.state.in_([state.value for state in states]))
+    if source is not None:
+        statement = statement.where(_alarm.c.source == source)
+    if number is not None:
+        statement = statement.where(_alarm.c.number == number)
+    return tuple(_alarm_of(row) for row in connection.execute(statement))
+
+
+def calling(connection: Connection, *, limit: int) -> tuple[Alarm, ...]:
+    """Return the alarms that call for the siren, oldest first."""
+    statement = (
+        select(_alarm)
+        .where(
+            _alarm.c.priority == int(Priority.P1),
+            _alarm.c.state.in_([state.value for state in WAITING]),
+        )
+        .order_by(_alarm.c.number)
+        .limit(limit)
+    )
+    return tuple(_alarm_of(row) for row in connection.execute(statement))
+
+
+def count(connection: Connection, *, priorities: Sequence[Priority] | None = None) -> int:
+    """Return how many alarms there ever were."""
+    statement = select(func.count()).select_from(_alarm)
+    if priorities is not None:
+        statement = statement.where(_alarm.c.priority.in_([int(priority) for priority in priorities]))
+    return int(connection.execute(statement).scalar_one())
+
+
+def _alarm_of(row: Row[Any]) -> Alarm:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    del values["open"]
+    values["state"] = AlarmState(values["state"])
+    values["priority"] = Priority(values["priority"])
+    return Alarm(words=rules.words_of(values["code"]), **values)
+
+
+def start_siren(connection: Connection, *, alarm: int, reason: str, at: datetime) -> int:
+    """Note that the siren is called for and return the number of the activation."""
+    statement = _activation.insert().values(alarm=alarm, reason=reason, started_at=at, sounding=True)
+    number: int = connection.execute(statement.returning(_activation.c.number)).scalar_one()
+    return number
+
+
+def end_siren(connection: Connection, *, at: datetime) -> None:
+    """Note that the siren is no longer called for."""
+    connection.execute(update(_activation).where(_activation.c.sounding).values(ended_at=at, sounding=False))
+
+
+def sounding(connection: Connection) -> Activation | None:
+    """Return the activation that stands, its row locked."""
+    row = connection.execute(
+        select(_activation).where(_activation.c.sounding).with_for_update()
+    ).one_or_none()
+    return None if row is None else _activation_of(row)
+
+
+def activations(connection: Connection, *, limit: int) -> tuple[Activation, ...]:
+    """Return the times the siren was called for, newest first."""
+    statement = select(_activation).order_by(_activation.c.number.desc()).limit(limit)
+    return tuple(_activation_of(row) for row in connection.execute(statement))
+
+
+def count_activations(connection: Connection) -> int:
+    """Return how many times the siren was called for."""
+    return int(connection.execute(select(func.count()).select_from(_activation)).scalar_one())
+
+
+def _activation_of(row: Row[Any]) -> Activation:
+    return Activation(
+        number=row.number,
+        alarm=row.alarm,
+        reason=row.reason,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
