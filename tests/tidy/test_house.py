@@ -26,7 +26,7 @@ BUSINESS_ROOMS = (
     "offices",
 )
 ROOMS = tuple(sorted(folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").is_file()))
-OPEN_MODULES = {"model", "rules", "queries", "operations"}
+OPEN_MODULES = {"model", "errors", "rules", "queries", "operations"}
 README_HEADINGS = ["Owns", "Does not own", "Invariants", "Time"]
 SOURCES = tuple(sorted(PACKAGE.rglob("*.py")))
 #: Modules that are started, not imported.

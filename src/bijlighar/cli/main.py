@@ -32,7 +32,15 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "alarm": ("alarm", "alarm", "Alarms: list them, acknowledge one."),
     "rollout": ("rollout", "rollout", "The roll-out: plan, stock, work orders."),
     "provider": ("provider", "provider", "The fake message and payment providers of a demo."),
+    "bench": ("bench", "bench", "Measure, beside a peer or a limit."),
     "doctor": ("doctor", "doctor", "Say whether the home is well, and what to do if not."),
+}
+
+
+#: Words below a word that live in another module: (word, word below) -> (module, command).
+BELOW: dict[tuple[str, str], tuple[str, str]] = {
+    ("meter", "simulate"): ("simulate", "simulate"),
+    ("registry", "keys"): ("keys", "keys"),
 }
 
 
@@ -49,6 +57,10 @@ class LazyGroup(click.Group):
             return None
         module, name, _ = WORDS[cmd_name]
         command: click.Command = getattr(import_module(f"bijlighar.cli.{module}"), name)
+        if isinstance(command, click.Group):
+            for (word, below), (other, inner) in BELOW.items():
+                if word == cmd_name and below not in command.commands:
+                    command.add_command(getattr(import_module(f"bijlighar.cli.{other}"), inner))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -78,12 +78,12 @@ class Home:
     @property
     def documents(self) -> Path:
         """Return the folder of documents, made if need be."""
-        return self._folder("documents")
+        return self.folder("documents")
 
     @property
     def logs(self) -> Path:
         """Return the folder of logs, made if need be."""
-        return self._folder("logs")
+        return self.folder("logs")
 
     @property
     def town(self) -> Path:
@@ -103,7 +103,7 @@ class Home:
 
     def key(self, name: str) -> bytes:
         """Return the secret key `name` (32 octets), made at first use and readable by its owner alone."""
-        folder = self._folder("keys")
+        folder = self.folder("keys")
         file = folder / name
         if not file.exists():
             temporary = folder / f".{name}.{os.getpid()}"
@@ -120,7 +120,8 @@ class Home:
                 temporary.unlink()
         return file.read_bytes()
 
-    def _folder(self, name: str) -> Path:
+    def folder(self, name: str) -> Path:
+        """Return the folder `name` of the home, made if need be and readable by its owner alone."""
         self.make()
         folder = self.path / name
         folder.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)

@@ -49,6 +49,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("headend.push_host", "127.0.0.1", "Address that listens for the meters' alerts."),
     Setting("headend.push_port", 4059, "Port that listens for the meters' alerts; 0 = do not listen."),
     Setting("headend.concurrency", 100, "Sessions with meters at one time."),
+    Setting("headend.gateway_concurrency", 4, "Sessions at one time through one gateway."),
     Setting("headend.connect_timeout_s", 5.0, "Longest wait for a meter to accept a connection [s]."),
     Setting("headend.answer_timeout_s", 10.0, "Longest wait for a meter's answer [s]."),
     Setting("headend.ceiling_hour", 50, "The gate's own ceiling: disconnections within one hour."),
@@ -78,6 +79,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("gateway.webhook_secret", "", "Secret that signs the gateway's callbacks."),
     Setting("siren.mqtt_host", "", "MQTT broker of the siren; empty = no siren hardware."),
     Setting("siren.mqtt_port", 1883, "Port of the broker."),
+    Setting("siren.username", "", "User name at the broker; empty = none."),
+    Setting("siren.password", "", "Password at the broker."),
     Setting("siren.topic", "bijlighar/siren/indore", "Topic of the siren."),
 )
 

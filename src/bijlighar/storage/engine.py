@@ -106,12 +106,12 @@ class ChangeMark:
         cursor = self._connection.cursor()
         try:
             cursor.execute(self._question)
-            (mark,) = cursor.fetchone()
+            mark: object = next(iter(cursor.fetchone() or ()), None)
         finally:
             cursor.close()
             if not self._is_sqlite:
                 self._connection.rollback()
-        moved = mark != self._last
+        moved: bool = mark != self._last
         self._last = mark
         return moved
 

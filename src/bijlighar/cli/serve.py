@@ -1,0 +1,107 @@
+"""`bijlighar serve`, `web`, `headend`, `worker`: the processes of a home."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+
+import click
+
+from bijlighar.cli.common import home_option
+from bijlighar.runtime.home import Home
+from bijlighar.runtime.line import Line
+from bijlighar.runtime.processes import run_headend, run_worker, set_up_log, worker_name
+from bijlighar.runtime.route import Process
+from bijlighar.web.server import run_web
+
+Runner = Callable[[asyncio.Event], Awaitable[None]]
+
+
+@click.command()
+@home_option
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), help="Port of the web server (default: the setting web.port)."
+)
+def serve(home: Home, port: int | None) -> None:
+    """Run web server, head-end and worker of one home in one process, until Ctrl-C or SIGTERM."""
+    line = _open(home, "serve", worker_name(Process.WORKER))
+
+    async def everything(stop: asyncio.Event) -> None:
+        halt = threading.Event()
+        worker = asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt))
+        others = [
+            asyncio.create_task(run_headend(line, stop=stop)),
+            asyncio.create_task(run_web(line, port=port, stop=stop)),
+        ]
+        await _until_first(others, stop)
+        halt.set()
+        await worker
+
+    _run(everything)
+
+
+@click.command()
+@home_option
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), help="Port to listen on (default: the setting web.port)."
+)
+def web(home: Home, port: int | None) -> None:
+    """Run the web server alone, until Ctrl-C or SIGTERM."""
+    line = _open(home, "web", "web")
+    _run(lambda stop: run_web(line, port=port, stop=stop))
+
+
+@click.command()
+@home_option
+def headend(home: Home) -> None:
+    """Run the head-end alone: reading, relays, the meters' alerts; until Ctrl-C or SIGTERM."""
+    line = _open(home, "headend", worker_name(Process.HEADEND))
+    _run(lambda stop: run_headend(line, stop=stop))
+
+
+@click.command()
+@home_option
+def worker(home: Home) -> None:
+    """Run the background work alone: everything of the line but meters and web; until Ctrl-C or SIGTERM."""
+    line = _open(home, "worker", worker_name(Process.WORKER))
+
+    async def work(stop: asyncio.Event) -> None:
+        halt = threading.Event()
+        running = asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt))
+        await _until_first([running], stop)
+        halt.set()
+        await running
+
+    _run(work)
+
+
+def _open(home: Home, name: str, worker: str) -> Line:
+    line = Line(home, worker=worker)
+    line.database.check()
+    set_up_log(line, name=name)
+    click.echo(f"bijlighar {name} runs on the home {home.path}; Ctrl-C ends it")
+    return line
+
+
+async def _until_first(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for the signal or the end of any task; then tell all to stop, and let a failure out."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.gather(*tasks)
+
+
+def _run(runner: Runner) -> None:
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await runner(stop)
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main())
+    else:
+        uvloop.run(main())

@@ -1,0 +1,185 @@
+"""Everything a step needs, wired once per process: database, policy, books, keys, adapters."""
+
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from bijlighar.alarms import operations as alarms
+from bijlighar.alarms.model import SirenSettings
+from bijlighar.alarms.ports import SirenOutput
+from bijlighar.arrears import operations as arrears
+from bijlighar.arrears import rules as arrears_rules
+from bijlighar.arrears.rules import Policy
+from bijlighar.base.errors import BijligharError
+from bijlighar.headend import operations as headend
+from bijlighar.headend.model import Ceilings, ControlOrder, HeadEndSettings, SignedOrder
+from bijlighar.headend.operations import HeadEnd
+from bijlighar.ledger import operations as ledger
+from bijlighar.ledger.model import GatewaySettings
+from bijlighar.ledger.operations import PaymentGateway
+from bijlighar.notices import operations as notices
+from bijlighar.notices.model import WhatsAppSettings
+from bijlighar.notices.operations import MessageGateway
+from bijlighar.runtime.home import Home
+from bijlighar.storage.engine import Database
+from bijlighar.tariffs import operations as tariffs
+from bijlighar.tariffs.model import Books
+
+AUTHORITY_KEY = "authority"
+AUTHORITY_PUBLIC_FILE = "authority.pub"
+KEY_ENCRYPTION_KEY = "key-encryption"
+
+
+class NotConfigured(BijligharError):
+    """A setting that the step needs is empty."""
+
+    code = "runtime.not-configured"
+
+
+class Line:
+    """The straight line of one home."""
+
+    def __init__(self, home: Home, *, worker: str = "bijlighar") -> None:
+        """Wire nothing yet: each part is opened when it is first needed. `worker` names this process in leases."""
+        self.home = home
+        self.worker = worker
+
+    @property
+    def database(self) -> Database:
+        """Return the database."""
+        return self.home.database
+
+    @cached_property
+    def policy(self) -> Policy:
+        """
+        Return the arrears policy in force: the home's own, else the shipped one.
+
+        :raises BrokenPolicy: if it cannot be used.
+        """
+        name = self.home.settings.text("policy")
+        text = (self.home.path / name).read_text(encoding="utf-8") if name else arrears.shipped_policy()
+        return arrears_rules.load_policy(text)
+
+    @cached_property
+    def books(self) -> Books:
+        """
+        Return the tariff books: the home's own, else the shipped ones.
+
+        :raises BrokenBook: if one cannot be used.
+        """
+        return tariffs.open_books(folder=self.home.path / self.home.settings.text("tariffs"))
+
+    @cached_property
+    def head_end(self) -> HeadEnd:
+        """Return the head-end of this process."""
+        settings = self.home.settings
+        return headend.open_head_end(
+            self.database,
+            settings=HeadEndSettings(
+                worker=self.worker,
+                system_title=bytes.fromhex(settings.text("headend.title")),
+                key_encryption_key=self.home.key(KEY_ENCRYPTION_KEY),
+                verify_key=self.verify_key,
+                concurrency=settings.whole("headend.concurrency"),
+                gateway_concurrency=settings.whole("headend.gateway_concurrency"),
+                connect_timeout_s=settings.number("headend.connect_timeout_s"),
+                answer_timeout_s=settings.number("headend.answer_timeout_s"),
+                ceilings=Ceilings(
+                    per_hour=settings.whole("headend.ceiling_hour"),
+                    per_feeder_hour=settings.whole("headend.ceiling_feeder_hour"),
+                    per_day=settings.whole("headend.ceiling_day"),
+                ),
+            ),
+        )
+
+    async def listen(self) -> None:
+        """Take the meters' alerts until cancelled."""
+        settings = self.home.settings
+        await headend.listen(
+            self.database,
+            head_end=self.head_end,
+            host=settings.text("headend.push_host"),
+            port=settings.whole("headend.push_port"),
+            clock=self.home.clock,
+        )
+
+    def sign(self, order: ControlOrder) -> SignedOrder:
+        """Sign a control order with the key of the authority, which the head-end does not hold."""
+        return headend.sign_order(order=order, private_key=self.home.key(AUTHORITY_KEY))
+
+    @property
+    def verify_key(self) -> bytes:
+        """Return the public key of the authority, by which the gate knows its orders."""
+        file = self.home.folder("keys") / AUTHORITY_PUBLIC_FILE
+        if not file.exists():
+            private = Ed25519PrivateKey.from_private_bytes(self.home.key(AUTHORITY_KEY))
+            file.write_bytes(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+        return file.read_bytes()
+
+    @cached_property
+    def message_gateway(self) -> MessageGateway | None:
+        """Return the provider of messages, None where none is set: messages wait then."""
+        settings = self.home.settings
+        if not settings.text("whatsapp.phone_number_id"):
+            return None
+        return notices.open_gateway(
+            WhatsAppSettings(
+                url=settings.text("whatsapp.url"),
+                phone_number_id=settings.text("whatsapp.phone_number_id"),
+                token=settings.text("whatsapp.token"),
+            )
+        )
+
+    @cached_property
+    def payment_gateway(self) -> PaymentGateway:
+        """
+        Return the payment gateway.
+
+        :raises NotConfigured: if none is set.
+        """
+        settings = self.home.settings
+        if not settings.text("gateway.key_id"):
+            raise NotConfigured(
+                "no payment gateway is set; set gateway.key_id and its secrets in settings.toml"
+            )
+        return ledger.open_gateway(
+            GatewaySettings(
+                base_url=settings.text("gateway.url"),
+                key_id=settings.text("gateway.key_id"),
+                key_secret=settings.text("gateway.key_secret"),
+                webhook_secret=settings.text("gateway.webhook_secret"),
+            )
+        )
+
+    def open_siren(self) -> SirenOutput:
+        """Return the siren of the settings; without a broker, one that is not there."""
+        settings = self.home.settings
+        return alarms.open_siren(
+            SirenSettings(
+                host=settings.text("siren.mqtt_host"),
+                port=settings.whole("siren.mqtt_port"),
+                topic=settings.text("siren.topic"),
+                username=settings.text("siren.username"),
+                password=settings.text("siren.password"),
+            ),
+            clock=self.home.clock,
+        )
+
+    @property
+    def public_url(self) -> str:
+        """Return how consumers reach the web server, without a slash at the end."""
+        settings = self.home.settings
+        url = settings.text("web.public_url")
+        return (url or f"http://{settings.text('web.host')}:{settings.whole('web.port')}").rstrip("/")
+
+    @property
+    def documents(self) -> Path:
+        """Return the folder of documents."""
+        return self.home.documents
+
+    def now(self) -> datetime:
+        """Return the home's present moment."""
+        return self.home.clock.now()

@@ -1,0 +1,151 @@
+"""
+The one place where two rooms meet in one transaction: a payment that releases a cut.
+
+A callback is only a hint that something happened at the gateway. It is verified, stored as it came and answered; a
+job then fetches the payment from the gateway and, in one transaction, brings the ledger to the state the gateway
+has, releases what may be released, settles the event and ends the job.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from bijlighar.arrears import operations as arrears
+from bijlighar.base.errors import BijligharError
+from bijlighar.ledger import operations as ledger
+from bijlighar.ledger import rules as ledger_rules
+from bijlighar.ledger.errors import GatewayRefused, GatewayUnavailable, UnknownPayment
+from bijlighar.ledger.model import Receipt
+from bijlighar.notices import operations as notices
+from bijlighar.notices.model import Purpose
+from bijlighar.registry import queries as registry
+from bijlighar.runtime.clock import wall
+from bijlighar.runtime.line import Line
+from bijlighar.storage import inbox, jobs
+
+PROVIDER = "razorpay"
+FETCH = "payments.fetch"
+PAYMENTS_PER_CALL = 20
+FETCH_LEASE_S = 120
+RETRY_FIRST = timedelta(seconds=10)
+RETRY_LONGEST = timedelta(minutes=30)
+ATTEMPTS_MAX = 60
+
+
+class ForgedCallback(BijligharError):
+    """A callback does not bear the provider's signature."""
+
+    code = "runtime.forged-callback"
+
+
+def accept_event(line: Line, *, body: bytes, signature: str, event_id: str, now: datetime) -> bool:
+    """
+    Verify and store the gateway's callback and order the payment to be fetched; False if it is known.
+
+    :raises ForgedCallback: if the signature is not the gateway's; nothing is stored then.
+    :raises BrokenEvent: if a genuine callback cannot be read.
+    """
+    secret = line.home.settings.text("gateway.webhook_secret")
+    if not ledger_rules.verify_signature(secret=secret, body=body, signature=signature):
+        raise ForgedCallback(
+            "the callback does not bear the payment gateway's signature; nothing was changed"
+        )
+    event = ledger_rules.parse_event(body)
+    identity = event_id or hashlib.sha256(body).hexdigest()
+    with line.database.write() as connection:
+        if not inbox.store(connection, provider=PROVIDER, event_id=identity, body=body, now=now):
+            return False
+        if event is None:
+            inbox.settle(
+                connection,
+                provider=PROVIDER,
+                event_id=identity,
+                state=inbox.InboxState.DONE,
+                note="tells of no payment",
+                now=now,
+            )
+            return True
+        jobs.enqueue(
+            connection,
+            kind=FETCH,
+            key=f"{FETCH}/{identity}",
+            lane=jobs.Lane.PAYMENT,
+            run_at=now,
+            payload={"payment_id": event.payment_id, "event_id": identity},
+            partition=f"payment/{event.payment_id}",
+            now=now,
+        )
+    return True
+
+
+def settle_due(line: Line, *, now: datetime) -> int:
+    """Fetch the payments that callbacks told of, post them, release what they release, and return how many."""
+    claimed = jobs.claim(
+        line.database,
+        kinds=(FETCH,),
+        worker=line.worker,
+        now=now,
+        wall=wall(),
+        lease_s=FETCH_LEASE_S,
+        limit=PAYMENTS_PER_CALL,
+    )
+    for job in claimed:
+        _settle(line, job=job, now=now)
+    return len(claimed)
+
+
+def _settle(line: Line, *, job: jobs.Job, now: datetime) -> None:
+    payment_id, event_id = str(job.payload["payment_id"]), str(job.payload["event_id"])
+    try:
+        fetched = line.payment_gateway.fetch(payment_id=payment_id)
+    except (UnknownPayment, GatewayRefused) as problem:
+        with line.database.write() as connection:
+            jobs.fail(connection, job=job, error=str(problem), now=now)
+            _note(connection, event_id, inbox.InboxState.REFUSED, str(problem), now)
+        return
+    except GatewayUnavailable as problem:
+        _try_again(line, job=job, problem=problem, now=now)
+        return
+    with line.database.write() as connection:
+        receipt = ledger.settle(connection, provider=PROVIDER, fetched=fetched, event_id=event_id, now=now)
+        account = receipt.account if receipt else fetched.account
+        if receipt is not None and receipt.account is not None:
+            _acknowledge(connection, receipt=receipt, now=now)
+        if account is not None:
+            arrears.release_paid(connection, account=account, now=now, signer=line.sign, policy=line.policy)
+        note = f"receipt {receipt.number}" if receipt else f"{fetched.state.value}; nothing new"
+        _note(connection, event_id, inbox.InboxState.DONE, note, now)
+        jobs.finish(connection, job=job, now=now)
+
+
+def _acknowledge(connection: Connection, *, receipt: Receipt, now: datetime) -> None:
+    """Order the receipt to be sent, in the payment's transaction."""
+    account = registry.account(connection, number=str(receipt.account))
+    notices.queue(
+        connection,
+        account=account.number,
+        purpose=Purpose.PAYMENT_RECEIPT,
+        key=f"receipt/{receipt.number}",
+        facts={
+            "name": account.name,
+            "amount_paise": str(receipt.amount_paise),
+            "paid_at": receipt.paid_at.isoformat(),
+            "receipt": receipt.number,
+            "owed_paise": str(max(receipt.owed_after_paise, 0)),
+        },
+        now=now,
+    )
+
+
+def _try_again(line: Line, *, job: jobs.Job, problem: GatewayUnavailable, now: datetime) -> None:
+    with line.database.write() as connection:
+        if job.attempt >= ATTEMPTS_MAX:
+            jobs.fail(connection, job=job, error=str(problem), now=now)
+            return
+        pause = min(RETRY_FIRST * 2 ** min(job.attempt, 20), RETRY_LONGEST)
+        jobs.retry(connection, job=job, run_at=now + pause, error=str(problem), now=now)
+
+
+def _note(connection: Connection, event_id: str, state: inbox.InboxState, note: str, now: datetime) -> None:
+    inbox.settle(connection, provider=PROVIDER, event_id=event_id, state=state, note=note, now=now)

@@ -1,0 +1,261 @@
+"""
+The processes that walk the route: head-end, worker, or both beside the web server in one.
+
+A step runs when something is pending for it. One that fails is written down with its traceback in the log and tried
+again after a pause that doubles; it never stops the others.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import inspect
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import IO
+
+from bijlighar.alarms import operations as alarms
+from bijlighar.base.errors import BijligharError
+from bijlighar.headend import operations as headend
+from bijlighar.runtime import progress
+from bijlighar.runtime.clock import wall
+from bijlighar.runtime.line import Line
+from bijlighar.runtime.route import ROUTE, Lane, Process, Step
+from bijlighar.storage import jobs
+
+log = logging.getLogger(__name__)
+
+PAUSE_FIRST_S = 0.5
+PAUSE_LONGEST_S = 60.0
+RECOVER_EVERY_S = 5.0
+LOOK_EVERY = timedelta(seconds=1)
+SIREN_EVERY_S = 0.25
+LOCK_FOLDER = "run"
+
+
+class AlreadyRunning(BijligharError):
+    """Another process of this kind runs on this home."""
+
+    code = "runtime.already-running"
+
+
+@contextlib.contextmanager
+def only_one(line: Line, *, process: Process) -> Iterator[None]:
+    """
+    Hold the place of the only process of its kind on this home and machine; the kernel gives it back at death.
+
+    :raises AlreadyRunning: if it is taken.
+    """
+    folder = line.home.folder(LOCK_FOLDER)
+    file: IO[str]
+    with (folder / f"{process.value}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"a {process.value} already runs on the home {line.home.path}; stop it first, or use another home"
+            ) from None
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def worker_name(process: Process) -> str:
+    """Return the name under which a process claims jobs: its predecessor on this machine had the same."""
+    return f"{process.value}@{socket.gethostname()}"
+
+
+class StepRunner:
+    """Runs steps that have something pending, with a pause after each failure."""
+
+    def __init__(self, line: Line, steps: Sequence[Step]) -> None:
+        """Take the steps in the order of the route."""
+        self._line = line
+        self._steps = tuple(steps)
+        self._pauses: dict[str, tuple[datetime, float]] = {}
+        self._changes = line.database.changes()
+        self._looked_at = wall() - LOOK_EVERY
+        self._was_busy = True
+
+    async def round(self) -> int:
+        """
+        Run what is due and return how much was done.
+
+        Where nobody has committed anything since an idle round, nothing can be due but by the passing of time:
+        that is looked at every `LOOK_EVERY`.
+        """
+        moved = self._changes.has_moved()
+        if not moved and not self._was_busy and wall() - self._looked_at < LOOK_EVERY:
+            return 0
+        self._looked_at = wall()
+        now = self._line.home.clock.now()
+        steps = self.due(now)
+        done = 0
+        for step in steps:
+            done += await self.run(step, now)
+        self._was_busy = bool(done)
+        return done
+
+    def due(self, now: datetime) -> tuple[Step, ...]:
+        """Return the steps that have something pending and no pause."""
+        moment = wall()
+        awake = [step for step in self._steps if self._pauses.get(step.name, (moment, 0))[0] <= moment]
+        with self._line.database.read() as connection:
+            return tuple(step for step in awake if step.pending(self._line, connection, now))
+
+    async def run(self, step: Step, now: datetime) -> int:
+        """Run one step and return what it did, 0 where it failed."""
+        try:
+            outcome = step.run(self._line, now)
+            count = await outcome if inspect.isawaitable(outcome) else outcome
+        except Exception as problem:
+            self._failed(step, problem, now)
+            return 0
+        self._pauses.pop(step.name, None)
+        if count:
+            with self._line.database.write() as connection:
+                progress.record_done(connection, step=step.name, count=count, now=now)
+        return count
+
+    def _failed(self, step: Step, problem: Exception, now: datetime) -> None:
+        _, pause_s = self._pauses.get(step.name, (wall(), PAUSE_FIRST_S / 2))
+        pause_s = min(2 * pause_s, PAUSE_LONGEST_S)
+        self._pauses[step.name] = (wall() + timedelta(seconds=pause_s), pause_s)
+        if isinstance(problem, BijligharError):
+            log.warning("step %s: %s [%s]; again in %g s", step.name, problem, problem.code, pause_s)
+        else:
+            log.exception("step %s failed; again in %g s", step.name, pause_s)
+        with contextlib.suppress(Exception), self._line.database.write() as connection:
+            progress.record_failure(
+                connection, step=step.name, error=f"{type(problem).__name__}: {problem}", now=now
+            )
+
+
+def steps_of(process: Process, lane: Lane | None = None) -> tuple[Step, ...]:
+    """Return the steps of a process, of one lane if it is named."""
+    return tuple(step for step in ROUTE if step.process is process and lane in (None, step.lane))
+
+
+def recover(line: Line, *, process: Process) -> None:
+    """Take back what the dead predecessor of this process held."""
+    now, moment = line.home.clock.now(), wall()
+    if process is Process.HEADEND:
+        headend.recover(line.database, now=now, wall=moment, worker=worker_name(process))
+        return
+    with line.database.write() as connection:
+        jobs.recover(connection, wall=moment, now=now, worker=worker_name(process))
+
+
+def run_lane(line: Line, *, steps: Sequence[Step], stop: threading.Event) -> None:
+    """Walk the steps of one lane until told to stop."""
+    runner = StepRunner(line, steps)
+    poll_s = line.home.settings.number("worker.poll_s")
+    with asyncio.Runner() as loop:
+        while not stop.is_set():
+            done = 0
+            with _logged("a worker's lane"):
+                done = loop.run(runner.round())
+            if not done:
+                stop.wait(poll_s)
+
+
+def run_worker(line: Line, *, stop: threading.Event) -> None:
+    """Run the worker until told to stop: a thread for each lane, so that bulk work never delays a payment."""
+    with only_one(line, process=Process.WORKER):
+        recover(line, process=Process.WORKER)
+        threads = [
+            threading.Thread(
+                target=run_lane,
+                kwargs={"line": line, "steps": steps_of(Process.WORKER, lane), "stop": stop},
+                name=f"worker-{lane.value}",
+            )
+            for lane in Lane
+        ]
+        others = {"leases": _keep_leases, "siren": _drive_siren}
+        threads += [
+            threading.Thread(target=work, kwargs={"line": line, "stop": stop}, name=name)
+            for name, work in others.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+async def run_headend(line: Line, *, stop: asyncio.Event) -> None:
+    """Run the head-end until told to stop: the listener, the relays, the reading, each on its own."""
+    with only_one(line, process=Process.HEADEND):
+        recover(line, process=Process.HEADEND)
+        tasks = [asyncio.create_task(_walk(line, [step], stop)) for step in steps_of(Process.HEADEND)]
+        if line.home.settings.whole("headend.push_port"):
+            tasks.append(asyncio.create_task(line.listen()))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            for task in (stopped, *tasks):
+                task.cancel()
+            await asyncio.gather(stopped, *tasks, return_exceptions=True)
+
+
+async def _walk(line: Line, steps: Sequence[Step], stop: asyncio.Event) -> None:
+    runner = StepRunner(line, steps)
+    poll_s = line.home.settings.number("worker.poll_s")
+    while not stop.is_set():
+        done = 0
+        with _logged("the head-end"):
+            done = await runner.round()
+        if not done:
+            await asyncio.sleep(poll_s)
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Write down what goes wrong outside a step (a database that does not answer, say), and go on."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s could not look for work", what)
+
+
+def _keep_leases(line: Line, stop: threading.Event) -> None:
+    """Give back to others what processes of other machines held when they died."""
+    while not stop.wait(RECOVER_EVERY_S):
+        with _logged("the keeper of leases"), line.database.write() as connection:
+            now = line.home.clock.now()
+            jobs.recover(connection, wall=wall(), now=now, unknown_kinds=headend.UNKNOWN_KINDS)
+            jobs.expire(connection, now=now)
+
+
+def _drive_siren(line: Line, stop: threading.Event) -> None:
+    """Tell the siren what the alarms ask for; its "on" ends by itself when nobody repeats it."""
+
+    async def drive() -> None:
+        siren = line.open_siren()
+        changes = line.database.changes()
+        told_at = wall() - LOOK_EVERY
+        while not stop.is_set():
+            with _logged("the siren"):
+                if changes.has_moved() or wall() - told_at >= LOOK_EVERY:
+                    told_at = wall()
+                    await alarms.drive_siren(line.database, output=siren, now=line.home.clock.now())
+            await asyncio.sleep(min(SIREN_EVERY_S, line.home.settings.number("worker.poll_s")))
+        await siren.close()
+
+    asyncio.run(drive())
+
+
+def set_up_log(line: Line, *, name: str) -> None:
+    """Write the log of a process to `logs/NAME.log` in the home."""
+    logging.basicConfig(
+        filename=line.home.logs / f"{name}.log",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        force=True,
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)

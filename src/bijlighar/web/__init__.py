@@ -1,0 +1,1 @@
+"""Callbacks, documents and health over HTTP: no SQL, no arithmetic on money."""
