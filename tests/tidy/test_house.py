@@ -80,7 +80,7 @@ class TestPackage:
 
     def test_opens_no_file_in_the_pure_core(self):
         pure = [path for path in SOURCES if room_of(path) in ("dlms", "base") or path.name in ("rules.py", "model.py")]
-        found = [str(path) for path in pure if re.search(r"(?<![\w.])open\(", path.read_text())]
+        found = [str(path) for path in pure if re.search(r"(?<![\w.])(?<!def )open\(", path.read_text())]
         assert found == []
 
     def test_has_no_module_without_an_importer(self):

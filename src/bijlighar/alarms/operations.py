@@ -41,6 +41,15 @@ from bijlighar.storage.engine import Database
 EVENTS_PER_RUN = 1_000
 CALLING_MAX = 1_000
 NOTE_MAX = 500
+__all__ = [
+    "SirenOutput",
+    "acknowledge",
+    "drive_siren",
+    "open_siren",
+    "shipped_table",
+    "watch",
+]
+
 LEASE_S = 15
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    UniqueConstraint,
     select,
     update,
 )
@@ -111,7 +110,13 @@ _halt = Table(
     Column("lifted_by", String(64)),
     Column("lifted_reason", Text),
     Column("lifted_at", Moment),
-    UniqueConstraint("office", "since"),
+)
+Index(
+    "uq_arrears_halt_standing",
+    _halt.c.office,
+    unique=True,
+    sqlite_where=_halt.c.lifted_at.is_(None),
+    postgresql_where=_halt.c.lifted_at.is_(None),
 )
 
 

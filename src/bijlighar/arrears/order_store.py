@@ -25,6 +25,7 @@ from sqlalchemy import (
 from bijlighar.arrears import rules
 from bijlighar.arrears.model import ACTIVE, DisconnectionList, ListState, Order, OrderState, OrderTotals, Way
 from bijlighar.headend.model import ControlAction
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 
 _list = Table(
@@ -84,20 +85,22 @@ Index(
 )
 Index("ix_arrears_order_account_number", _order.c.account, _order.c.number)
 
-_decision = Table(
-    "arrears_decision",
-    metadata,
-    Column("id", Whole, primary_key=True, autoincrement=True),
-    Column("account", String(64), nullable=False),
-    Column("order_number", Whole),
-    Column("stage", String(16), nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("go", Boolean, nullable=False),
-    Column("reason_codes", Document, nullable=False),
-    Column("due_paise", Whole, nullable=False),
-    Column("record", Document, nullable=False),
-    Index(None, "account", "id"),
-    Index(None, "order_number", "id"),
+_decision = append_only(
+    Table(
+        "arrears_decision",
+        metadata,
+        Column("id", Whole, primary_key=True, autoincrement=True),
+        Column("account", String(64), nullable=False),
+        Column("order_number", Whole),
+        Column("stage", String(16), nullable=False),
+        Column("at", Moment, nullable=False),
+        Column("go", Boolean, nullable=False),
+        Column("reason_codes", Document, nullable=False),
+        Column("due_paise", Whole, nullable=False),
+        Column("record", Document, nullable=False),
+        Index(None, "account", "id"),
+        Index(None, "order_number", "id"),
+    )
 )
 
 _command = Table(

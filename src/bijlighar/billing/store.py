@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     Column,
     Connection,
     Date,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    event,
     func,
     select,
     update,
@@ -28,6 +26,7 @@ from sqlalchemy import (
 from bijlighar.base.period import Month
 from bijlighar.billing.content import bill_of
 from bijlighar.billing.model import Bill, BillKind, Item, ItemState, Reason, RunReport
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -97,29 +96,7 @@ run_table = Table(
     Column("at", Moment, nullable=False),
 )
 
-_REFUSAL = "bills are only ever added"
-
-
-def _refuse_change(table: Table) -> None:
-    for verb in ("UPDATE", "DELETE"):
-        text = (
-            f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
-            f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
-        )
-        on_sqlite = DDL(text)  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", on_sqlite.execute_if(dialect="sqlite"))
-    function = f"{table.name}_append_only"
-    for text in (
-        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$",
-        f"CREATE TRIGGER {function} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
-    ):
-        on_postgresql = DDL(text)  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", on_postgresql.execute_if(dialect="postgresql"))
-
-
-_refuse_change(bill_table)
+append_only(bill_table)
 
 
 def add_bill(connection: Connection, *, bill: Bill, now: datetime) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, Index, String, Table, func, select, u
 
 from bijlighar.headend.model import AdmittedCounts, ControlAction, GateCode, GateEntry
 from bijlighar.storage import sequences
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -23,15 +24,17 @@ _order = Table(
     Index(None, "action", "admitted_at"),
 )
 
-_log = Table(
-    "headend_gate_log",
-    metadata,
-    Column("id", Whole, primary_key=True, autoincrement=True),
-    Column("at", Moment, nullable=False),
-    Column("order_id", String(200), nullable=False),
-    Column("serial", String(200), nullable=False),
-    Column("action", String(16), nullable=False),
-    Column("code", String(64), nullable=False),
+_log = append_only(
+    Table(
+        "headend_gate_log",
+        metadata,
+        Column("id", Whole, primary_key=True, autoincrement=True),
+        Column("at", Moment, nullable=False),
+        Column("order_id", String(200), nullable=False),
+        Column("serial", String(200), nullable=False),
+        Column("action", String(16), nullable=False),
+        Column("code", String(64), nullable=False),
+    )
 )
 
 

@@ -21,7 +21,8 @@ from sqlalchemy import (
 
 from bijlighar.ledger.model import Due, DueKind, NewPayment
 from bijlighar.ledger.rules import Credit, DueFill, Move
-from bijlighar.ledger.store import ACCOUNT_MAX, DOCUMENT_MAX, append_only, batches
+from bijlighar.ledger.store import ACCOUNT_MAX, DOCUMENT_MAX, batches
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -37,9 +38,8 @@ due_table = append_only(
         Column("document", String(DOCUMENT_MAX), primary_key=True),
         Column("account", String(ACCOUNT_MAX), nullable=False, index=True),
         Column("kind", String(16), nullable=False),
-        Column(
-            "amount_paise", Whole, CheckConstraint("amount_paise >= 0", name="not_negative"), nullable=False
-        ),
+        Column("amount_paise", Whole, nullable=False),
+        CheckConstraint("amount_paise >= 0", name="not_negative"),
         Column("issued_on", Date, nullable=False),
         Column("due_on", Date, nullable=False),
         Column("first_due_on", Date, nullable=False),
@@ -53,7 +53,8 @@ open_table = Table(
     metadata,
     Column("document", String(DOCUMENT_MAX), ForeignKey(due_table.c.document), primary_key=True),
     Column("account", String(ACCOUNT_MAX), nullable=False, index=True),
-    Column("open_paise", Whole, CheckConstraint("open_paise > 0", name="above_zero"), nullable=False),
+    Column("open_paise", Whole, nullable=False),
+    CheckConstraint("open_paise > 0", name="above_zero"),
 )
 
 payment_table = append_only(
@@ -66,7 +67,8 @@ payment_table = append_only(
         Column("event_id", String(EVENT_ID_MAX), nullable=True),
         Column("account", String(ACCOUNT_MAX), nullable=True, index=True),
         Column("named_account", String(ACCOUNT_MAX), nullable=True),
-        Column("amount_paise", Whole, CheckConstraint("amount_paise > 0", name="above_zero"), nullable=False),
+        Column("amount_paise", Whole, nullable=False),
+        CheckConstraint("amount_paise > 0", name="above_zero"),
         Column("method", String(16), nullable=False),
         Column("paid_at", Moment, nullable=False),
         Column("received_at", Moment, nullable=False),
@@ -104,7 +106,8 @@ allocation_table = append_only(
         Column("account", String(ACCOUNT_MAX), nullable=False, index=True),
         Column("payment", Whole, ForeignKey(payment_table.c.id), nullable=False),
         Column("document", String(DOCUMENT_MAX), ForeignKey(due_table.c.document), nullable=False),
-        Column("amount_paise", Whole, CheckConstraint("amount_paise <> 0", name="not_zero"), nullable=False),
+        Column("amount_paise", Whole, nullable=False),
+        CheckConstraint("amount_paise <> 0", name="not_zero"),
         Column("at", Moment, nullable=False),
     )
 )

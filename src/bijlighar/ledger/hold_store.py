@@ -15,7 +15,8 @@ from sqlalchemy import (
 
 from bijlighar.ledger.dues_store import PAYMENT_ID_MAX, PROVIDER_MAX, REASON_MAX
 from bijlighar.ledger.model import Hold, HoldKind
-from bijlighar.ledger.store import ACCOUNT_MAX, append_only
+from bijlighar.ledger.store import ACCOUNT_MAX
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -28,7 +29,8 @@ hold_table = append_only(
         Column("payment_id", String(PAYMENT_ID_MAX), nullable=False),
         Column("account", String(ACCOUNT_MAX), nullable=False, index=True),
         Column("kind", String(16), nullable=False),
-        Column("amount_paise", Whole, CheckConstraint("amount_paise > 0", name="above_zero"), nullable=False),
+        Column("amount_paise", Whole, nullable=False),
+        CheckConstraint("amount_paise > 0", name="above_zero"),
         Column("placed_at", Moment, nullable=False),
         UniqueConstraint("provider", "payment_id"),
     )

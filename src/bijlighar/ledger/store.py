@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import (
-    DDL,
     CheckConstraint,
     Column,
     Connection,
@@ -21,13 +20,13 @@ from sqlalchemy import (
     Table,
     UnaryExpression,
     case,
-    event,
     func,
     select,
 )
 
 from bijlighar.ledger.errors import KeyConflict
 from bijlighar.ledger.model import NO_ACCOUNT, Head, Transfer, TransferKind
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -53,7 +52,8 @@ transfer_table = Table(
     Column("debit", String(32), nullable=False),
     Column("credit", String(32), nullable=False),
     Column("account", String(ACCOUNT_MAX), nullable=False),
-    Column("amount_paise", Whole, CheckConstraint("amount_paise > 0", name="above_zero"), nullable=False),
+    Column("amount_paise", Whole, nullable=False),
+    CheckConstraint("amount_paise > 0", name="above_zero"),
     Column("kind", String(16), nullable=False),
     Column("document", String(DOCUMENT_MAX), nullable=False),
     Column("business_date", Date, nullable=False),
@@ -71,28 +71,6 @@ balance_table = Table(
     Column("debits_paise", Whole, nullable=False),
     Column("credits_paise", Whole, nullable=False),
 )
-
-
-def append_only(table: Table) -> Table:
-    """Make the databases refuse to change or delete a row of `table`, from its creation on, and return it."""
-    refusal = f"rows of {table.name} are only ever added"
-    for verb in ("UPDATE", "DELETE"):
-        trigger = f"{table.name}_no_{verb.lower()}"
-        on_sqlite = DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER {trigger} BEFORE {verb} ON {table.name} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
-        )
-        event.listen(table, "after_create", on_sqlite.execute_if(dialect="sqlite"))
-    function = f"{table.name}_append_only"
-    on_postgresql = (
-        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{refusal}'; END $$",
-        f"CREATE TRIGGER {function} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
-    )
-    for statement in on_postgresql:
-        ddl = DDL(statement)  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", ddl.execute_if(dialect="postgresql"))
-    return table
 
 
 append_only(transfer_table)

@@ -7,33 +7,38 @@ from sqlalchemy import Column, Connection, Date, String, Table, Text, select
 
 from bijlighar.notices.model import ConsentAction, Purpose, Service
 from bijlighar.notices.store import PROVIDER_ID_MAX, REFERENCE_MAX
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
 #: Consents: only ever added to; the newest of a number holds.
-_consent = Table(
-    "notices_consent",
-    metadata,
-    Column("id", Whole, primary_key=True, autoincrement=True),
-    Column("phone", String(20), nullable=False, index=True),
-    Column("action", String(16), nullable=False),
-    Column("how", String(64), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("source", String(PROVIDER_ID_MAX), nullable=True, unique=True),
+_consent = append_only(
+    Table(
+        "notices_consent",
+        metadata,
+        Column("id", Whole, primary_key=True, autoincrement=True),
+        Column("phone", String(20), nullable=False, index=True),
+        Column("action", String(16), nullable=False),
+        Column("how", String(64), nullable=False),
+        Column("text", Text, nullable=False),
+        Column("at", Moment, nullable=False),
+        Column("source", String(PROVIDER_ID_MAX), nullable=True, unique=True),
+    )
 )
 
 #: Proofs of service: only ever added to.
-_service = Table(
-    "notices_service",
-    metadata,
-    Column("account", String(32), primary_key=True),
-    Column("purpose", String(32), primary_key=True),
-    Column("reference", String(REFERENCE_MAX), primary_key=True),
-    Column("served_on", Date, nullable=False),
-    Column("proof", Text, nullable=False),
-    Column("by", String(64), nullable=False),
-    Column("at", Moment, nullable=False),
+_service = append_only(
+    Table(
+        "notices_service",
+        metadata,
+        Column("account", String(32), primary_key=True),
+        Column("purpose", String(32), primary_key=True),
+        Column("reference", String(REFERENCE_MAX), primary_key=True),
+        Column("served_on", Date, nullable=False),
+        Column("proof", Text, nullable=False),
+        Column("by", String(64), nullable=False),
+        Column("at", Moment, nullable=False),
+    )
 )
 
 

@@ -30,6 +30,7 @@ from bijlighar.notices.model import (
     MessageStatus,
     Purpose,
 )
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -66,15 +67,17 @@ _message = Table(
 )
 
 #: The delivery log: only ever added to; a repeated receipt meets its own key.
-_delivery = Table(
-    "notices_delivery",
-    metadata,
-    Column("provider_id", String(PROVIDER_ID_MAX), primary_key=True),
-    Column("state", String(16), primary_key=True),
-    Column("message", Whole, ForeignKey(_message.c.id), nullable=False, index=True),
-    Column("at", Moment, nullable=False),
-    Column("reason", Text, nullable=True),
-    Column("recorded_at", Moment, nullable=False),
+_delivery = append_only(
+    Table(
+        "notices_delivery",
+        metadata,
+        Column("provider_id", String(PROVIDER_ID_MAX), primary_key=True),
+        Column("state", String(16), primary_key=True),
+        Column("message", Whole, ForeignKey(_message.c.id), nullable=False, index=True),
+        Column("at", Moment, nullable=False),
+        Column("reason", Text, nullable=True),
+        Column("recorded_at", Moment, nullable=False),
+    )
 )
 
 #: Receipts whose message is not known yet.

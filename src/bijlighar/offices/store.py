@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 from bijlighar.base.words import Words
 from bijlighar.offices.model import AuditEntry, Office, OfficeLevel, Person, Role
 from bijlighar.offices.rules import NO_HASH
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -35,17 +36,19 @@ _person = Table(
     Column("active", Boolean, nullable=False),
 )
 
-_audit = Table(
-    "offices_audit",
-    metadata,
-    Column("number", Whole, primary_key=True, autoincrement=False),
-    Column("at", Moment, nullable=False),
-    Column("person", String(64), nullable=False),
-    Column("act", String(64), nullable=False),
-    Column("subject", Text, nullable=False, index=True),
-    Column("detail", Text, nullable=False),
-    Column("previous_hash", String(64), nullable=False),
-    Column("entry_hash", String(64), nullable=False),
+_audit = append_only(
+    Table(
+        "offices_audit",
+        metadata,
+        Column("number", Whole, primary_key=True, autoincrement=False),
+        Column("at", Moment, nullable=False),
+        Column("person", String(64), nullable=False),
+        Column("act", String(64), nullable=False),
+        Column("subject", Text, nullable=False, index=True),
+        Column("detail", Text, nullable=False),
+        Column("previous_hash", String(64), nullable=False),
+        Column("entry_hash", String(64), nullable=False),
+    )
 )
 
 #: One row, the end of the chain: writers queue on it, and a cut-off tail shows.

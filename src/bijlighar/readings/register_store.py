@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, s
 from bijlighar.base.period import Period
 from bijlighar.readings.model import Origin, RegisterKind, RegisterSnapshot
 from bijlighar.storage import bulk
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 
 METERS_PER_SELECT = 500
@@ -37,15 +38,17 @@ register_table = Table(
 )
 Index("ix_readings_register_at", register_table.c.at)
 
-history_table = Table(
-    "readings_register_history",
-    metadata,
-    Column("meter", String(32), primary_key=True),
-    Column("kind", String(8), primary_key=True),
-    Column("at", Moment, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    *_columns(),
-    Column("replaced_at", Moment, nullable=False),
+history_table = append_only(
+    Table(
+        "readings_register_history",
+        metadata,
+        Column("meter", String(32), primary_key=True),
+        Column("kind", String(8), primary_key=True),
+        Column("at", Moment, primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        *_columns(),
+        Column("replaced_at", Moment, nullable=False),
+    )
 )
 
 Key = tuple[str, RegisterKind, datetime]

@@ -42,6 +42,7 @@ from bijlighar.readings.packing import (
 )
 from bijlighar.readings.rules import StoredDays
 from bijlighar.storage import bulk
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.packed import CODE_BITS
 from bijlighar.storage.schema import Moment, Whole, metadata
 
@@ -87,17 +88,19 @@ Index(
 )
 
 # A row whose measured channels did not change with the next version is `lean`: they stand in that next version.
-history_table = Table(
-    "readings_day_history",
-    metadata,
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("meter", String(32), primary_key=True),
-    Column("minutes", SmallInteger, primary_key=True, autoincrement=False),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    *_packed_columns(),
-    Column("replaced_at", Moment, nullable=False),
-    Column("lean", Boolean, nullable=False),
-    sqlite_with_rowid=False,
+history_table = append_only(
+    Table(
+        "readings_day_history",
+        metadata,
+        Column("day", Integer, primary_key=True, autoincrement=False),
+        Column("meter", String(32), primary_key=True),
+        Column("minutes", SmallInteger, primary_key=True, autoincrement=False),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        *_packed_columns(),
+        Column("replaced_at", Moment, nullable=False),
+        Column("lean", Boolean, nullable=False),
+        sqlite_with_rowid=False,
+    )
 )
 
 

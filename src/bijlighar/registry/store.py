@@ -35,6 +35,7 @@ from bijlighar.registry.model import (
     UsagePoint,
 )
 from bijlighar.storage import sequences
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -56,13 +57,15 @@ _account = Table(
     Column("email", Text),
 )
 
-_account_history = Table(
-    "registry_account_history",
-    metadata,
-    Column("id", Whole, primary_key=True, autoincrement=True),
-    Column("account", String(64), ForeignKey("registry_account.number"), nullable=False, index=True),
-    Column("until_at", Moment, nullable=False),
-    Column("facts", Document, nullable=False),
+_account_history = append_only(
+    Table(
+        "registry_account_history",
+        metadata,
+        Column("id", Whole, primary_key=True, autoincrement=True),
+        Column("account", String(64), ForeignKey("registry_account.number"), nullable=False, index=True),
+        Column("until_at", Moment, nullable=False),
+        Column("facts", Document, nullable=False),
+    )
 )
 
 _usage_point = Table(

@@ -19,6 +19,7 @@ from bijlighar.rollout.model import (
     Target,
     WorkOrder,
 )
+from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -49,15 +50,17 @@ _stock = Table(
     Column("installed_at", Moment),
 )
 
-_movement = Table(
-    "rollout_movement",
-    metadata,
-    Column("id", Whole, primary_key=True, autoincrement=True),
-    Column("serial", String(32), ForeignKey("rollout_stock.serial"), nullable=False, index=True),
-    Column("at", Moment, nullable=False),
-    Column("event", String(16), nullable=False),
-    Column("person", String(64), nullable=False),
-    Column("note", Text, nullable=False),
+_movement = append_only(
+    Table(
+        "rollout_movement",
+        metadata,
+        Column("id", Whole, primary_key=True, autoincrement=True),
+        Column("serial", String(32), ForeignKey("rollout_stock.serial"), nullable=False, index=True),
+        Column("at", Moment, nullable=False),
+        Column("event", String(16), nullable=False),
+        Column("person", String(64), nullable=False),
+        Column("note", Text, nullable=False),
+    )
 )
 
 _order = Table(

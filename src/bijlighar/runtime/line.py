@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bijlighar.alarms import operations as alarms
 from bijlighar.alarms.model import SirenSettings
-from bijlighar.alarms.ports import SirenOutput
+from bijlighar.alarms.operations import SirenOutput
 from bijlighar.arrears import operations as arrears
 from bijlighar.arrears import rules as arrears_rules
 from bijlighar.arrears.rules import Policy

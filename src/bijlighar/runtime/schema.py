@@ -14,7 +14,7 @@ from bijlighar.readings import operations as readings
 from bijlighar.registry import operations as registry
 from bijlighar.rollout import operations as rollout
 from bijlighar.runtime import clock, progress
-from bijlighar.storage import inbox, jobs, sequences
+from bijlighar.storage import inbox, jobs, migration, sequences
 from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
 from bijlighar.validation import operations as validation
@@ -46,4 +46,4 @@ def catalogue() -> MetaData:
 
 def migrate(database: Database) -> None:
     """Bring the database to the newest schema."""
-    catalogue().create_all(database.engine)
+    migration.upgrade(database, catalogue=catalogue())

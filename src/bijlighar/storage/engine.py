@@ -122,6 +122,8 @@ class ChangeMark:
 
 def _create_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
+        if not make_url(url).database:
+            raise ArgumentError("SQLite needs a file here: several processes share it")
         engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
