@@ -27,7 +27,7 @@ FIRST_DAY = date(2025, 4, 1)
 LOCAL = "127.0.0.1"
 POLL_S = 0.01
 DEMO_CEILING = 50
-SERVICE_PORTS = 4  # message and payment provider, its control, the town's control, alerts
+SERVICE_PORTS = 5  # the providers, their control, the town's control, alerts, the web server if nobody chose
 
 
 class HomeNotEmpty(BijligharError):
@@ -56,7 +56,7 @@ class Plan:
     months: int
     seed: int
     profiles: Path | None
-    web_port: int
+    web_port: int | None
 
 
 def make_home(home: Home, *, plan: Plan) -> tuple[Town, Ports]:
@@ -114,7 +114,7 @@ def child_plans(home: Home, *, ports: Ports) -> tuple[ChildPlan, ...]:
 def _ports(plan: Plan, *, listening: int) -> Ports:
     first = free_ports(count=SERVICE_PORTS + listening)
     return Ports(
-        web=plan.web_port,
+        web=plan.web_port or first + 4,
         providers=first,
         providers_control=first + 1,
         town_control=first + 2,
