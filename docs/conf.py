@@ -4,7 +4,7 @@ from bijlighar import __version__
 
 project = "Bijlighar"
 author = "the Bijlighar contributors"
-copyright = "2026, the Bijlighar contributors"  # noqa: A001 - Sphinx's name
+copyright = "2026, the Bijlighar contributors"
 release = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]

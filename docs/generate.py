@@ -1,20 +1,28 @@
 """
 Write the pages of the documentation that are made from the code; with --check, say which are stale.
 
-Pages: the straight line, the life cycles, the command line, the settings, the errors, the rooms.
+Pages: the straight line, the life cycles, the command line, the settings, the errors, the alarms, the notices, the
+rooms, the decisions.
 """
 
 import ast
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import click
 from diagram import draw
 
+from bijlighar.alarms.model import SYSTEM_CODES, Priority
+from bijlighar.alarms.rules import load_table, restored_code, words_of
 from bijlighar.base.lifecycle import LifeCycle
+from bijlighar.base.words import LANGUAGES
 from bijlighar.cli.main import bijlighar
+from bijlighar.dlms.is15959_events import EVENTS
+from bijlighar.notices.model import Purpose
+from bijlighar.notices.wording import template
 from bijlighar.runtime.route import ROUTE
 from bijlighar.runtime.settings import ENVIRONMENT_PREFIX, SETTINGS
 
@@ -23,15 +31,24 @@ PACKAGE = DOCS.parent / "src" / "bijlighar"
 WARNING = "<!-- Made by docs/generate.py from the code; do not edit. -->\n\n"
 #: name of the diagram, title, module, attribute
 LIFE_CYCLES = (
-    ("association", "An association with a meter", "bijlighar.dlms.session", "LIFE_CYCLE"),
+    ("association", "An association with a meter", "bijlighar.dlms.life_cycle", "LIFE_CYCLE"),
     ("disconnect-command", "A command to open a relay", "bijlighar.headend.model", "DISCONNECT_STEPS"),
     ("reconnect-command", "A command to close a relay", "bijlighar.headend.model", "RECONNECT_STEPS"),
-    ("job", "A job", "bijlighar.storage.jobs", "LIFE_CYCLE"),
-    ("message", "A message", "bijlighar.notices.model", "LIFE_CYCLE"),
-    ("order", "A disconnection order", "bijlighar.arrears.model", "LIFE_CYCLE"),
-    ("alarm", "An alarm", "bijlighar.alarms.model", "LIFE_CYCLE"),
-    ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "LIFE_CYCLE"),
+    ("job", "A job", "bijlighar.storage.jobs", "JOB_LIFE"),
+    ("inbox", "What a provider tells us", "bijlighar.storage.inbox", "INBOX_LIFE"),
+    ("message", "A message", "bijlighar.notices.model", "MESSAGE_LIFE"),
+    ("list", "A disconnection list", "bijlighar.arrears.model", "LIST_STEPS"),
+    ("order", "A disconnection order", "bijlighar.arrears.model", "ORDER_STEPS"),
+    ("alarm", "An alarm", "bijlighar.alarms.model", "ALARM_STEPS"),
+    ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "ORDER_STEPS"),
+    ("stock", "A meter in the stock", "bijlighar.rollout.model", "STOCK_STEPS"),
 )
+#: how the siren answers to a priority
+SOUND = {
+    Priority.P1: "sounds the siren until a named person acknowledges it",
+    Priority.P2: "is shown, with one chime",
+    Priority.P3: "is shown, silent",
+}
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -44,6 +61,8 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "generated/cli.md", WARNING + command_page()
     yield "generated/settings.md", WARNING + settings_page()
     yield "generated/errors.md", WARNING + errors_page()
+    yield "generated/alarms.md", WARNING + alarms_page()
+    yield "generated/notices.md", WARNING + notices_page()
     rooms = sorted(folder.name for folder in PACKAGE.iterdir() if (folder / "README.md").is_file())
     for room in rooms:
         yield f"rooms/{room}.md", f"```{{include}} ../../src/bijlighar/{room}/README.md\n```\n"
@@ -57,12 +76,13 @@ def pages() -> Iterator[tuple[str, str]]:
 def line_page() -> str:
     """Return the page of the straight line."""
     rows = [
-        f"| {step.number} | {step.fact.en} | {step.fact.hi} | `{step.door}` | {step.process.value} | {step.pulls_from} |"
+        f"| {step.number} | {step.fact.en} | {step.fact.hi} | `{step.door}` | "
+        f"{step.process.value} | {step.pulls_from} |"
         for step in ROUTE
     ]
     return (
-        "# The straight line\n\nEverything serves one line; `runtime/route.py` is this list. Each step pulls from the one before it, "
-        "is idempotent, restartable, bounded and counted.\n\n"
+        "# The straight line\n\nEverything serves one line; `runtime/route.py` is this list. Each step pulls from "
+        "the one before it, is idempotent, restartable, bounded and counted.\n\n"
         "| # | fact | | door | process | pulls from |\n|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
@@ -75,7 +95,11 @@ def life_cycles() -> Iterator[tuple[str, str, LifeCycle]]:
 
 def life_cycle_page(diagrams: list[tuple[str, str, LifeCycle]]) -> str:
     """Return the page of the life cycles."""
-    parts = ["# The life cycles\n\nEach is a table in the code; the pictures are drawn from the tables.\n"]
+    parts = [
+        "# The life cycles\n\nEach is a table in the code; the pictures are drawn from the tables. A state stands at the "
+        "head of its line, with a dot above it where a life begins and a thick frame where it ends. An arrow is a step: "
+        "from the line of the state before to the line of the state after. What has no arrow cannot happen.\n"
+    ]
     for name, title, table in diagrams:
         parts.append(f"## {title}\n\n![{title}]({name}.svg)\n")
         rows = [
@@ -110,7 +134,9 @@ def settings_page() -> str:
     rows = []
     for setting in SETTINGS:
         variable = ENVIRONMENT_PREFIX + setting.name.replace(".", "_").upper()
-        rows.append(f"## {setting.name}\n\n{setting.meaning} Default: `{setting.default!r}`. Environment: `{variable}`.\n")
+        rows.append(
+            f"## {setting.name}\n\n{setting.meaning} Default: `{setting.default!r}`. Environment: `{variable}`.\n"
+        )
     return "# Settings\n\nA home's `settings.toml`; the environment wins over the file.\n\n" + "\n".join(rows)
 
 
@@ -130,9 +156,53 @@ def errors_page() -> str:
                     meaning = " ".join((ast.get_docstring(node) or "").split("\n\n", maxsplit=1)[0].split())
                     rows.append(f"## {statement.value.value}\n\n{meaning}\n")
     return (
-        "# Errors\n\nEach anticipated failure has a code; the message beside it says what happened and what to do.\n\n"
-        + "\n".join(sorted(rows))
+        "# Errors\n\nEach anticipated failure has a code; the message beside it says what happened and what to do."
+        "\n\n" + "\n".join(sorted(rows))
     )
+
+
+def alarms_page() -> str:
+    """Return the page of the alarm codes."""
+    table = load_table(resources.files("bijlighar.alarms").joinpath("sounds.toml").read_text(encoding="utf-8"))
+    loudness = {code: Priority.P2 for code in (*table.uncommanded, *SYSTEM_CODES)} | dict(table.priorities)
+    parts = [
+        "# Alarms\n\nThe events of IS 15959 that raise an alarm, and what the system raises by itself. The priorities are "
+        "the file `src/bijlighar/alarms/sounds.toml`. An event that comes to be known more than "
+        f"{table.siren_within_hours} hours late raises no siren. What is not on this page is kept among the meter's "
+        "events and raises no alarm.\n"
+    ]
+    for code, priority in sorted(loudness.items()):
+        words = words_of(code)
+        lines = [f"## {code}\n", f"{words.en} · {words.hi}\n", f"Priority {priority.value}: {SOUND[priority]}."]
+        if code in table.uncommanded:
+            lines.append("Raised only where no command of ours and no order carried out by hand explains it.")
+        if code in EVENTS:
+            over = sorted(event for event in EVENTS if restored_code(event) == code)
+            lines.append(
+                f"The event {over[0]} tells that it is over." if over else "No event tells that it is over."
+            )
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def notices_page() -> str:
+    """Return the page of the templates of notices, with their texts."""
+    parts = [
+        "# Notices\n\nWhat a consumer is told, in both languages. The templates are the files "
+        "`src/bijlighar/notices/templates/`; a name in braces is a fact that is filled in. The WhatsApp text is "
+        "registered with the provider under the template's name; the printed one is used on paper.\n"
+    ]
+    for purpose in Purpose:
+        known = template(purpose)
+        printed = "Always printed as well." if known.always_printed else "Printed where WhatsApp cannot be used."
+        parts.append(
+            f"## {purpose}\n\nVersion {known.version}; at the provider: `{known.provider_name}`. {printed}\n\n"
+            f"Facts: {', '.join(f'`{fact}`' for fact in known.facts)}.\n"
+        )
+        for channel, texts in (("WhatsApp", known.whatsapp), ("Print", known.printed)):
+            for language in LANGUAGES:
+                parts.append(f"{channel}, {language}:\n\n```text\n{texts[language].body.strip()}\n```\n")
+    return "\n".join(parts)
 
 
 def main() -> int:

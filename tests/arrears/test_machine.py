@@ -31,7 +31,7 @@ from bijlighar.storage.schema import metadata
 from tests.arrears.build import POLICY
 from tests.arrears.world import World, clock, sign
 
-ACCOUNTS = tuple(f"N{number}" for number in range(1, 61))
+ACCOUNTS = tuple(f"N{number}" for number in range(1, 151))
 #: The accounts that anything happens to; the others make the office large enough for its ceilings.
 PLAYERS = ACCOUNTS[:3]
 STARTED = {OrderState.SENT, OrderState.MANUAL}
@@ -116,8 +116,8 @@ class ArrearsMachine(RuleBasedStateMachine):
         self.database.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    @initialize()
-    def a_town_in_arrears(self) -> None:
+    @initialize(begin=st.sampled_from(["served", "warned", "sent", "cut"]), heard=st.booleans())
+    def a_town_in_arrears(self, begin: str, heard: bool) -> None:
         self.world.start(ACCOUNTS)
         for issued_on in (date(2025, 5, 1), date(2025, 6, 1)):
             self.world.at(issued_on)
@@ -128,6 +128,16 @@ class ArrearsMachine(RuleBasedStateMachine):
         self.note_served()
         self.world.at(date(2025, 7, 14)).hear()
         self.counted = 1
+        if begin == "served":
+            return
+        self.draws_approves_warns_and_waits(3)
+        if not heard:
+            self.world.at(date(2025, 7, 21), 11)  # silent for too long: by hand
+        if begin in ("sent", "cut"):
+            self.sends()
+        if begin == "cut":
+            self.the_head_end_does_all(CommandEvent.VERIFY)
+            self.the_lineman_reports(done=True)
 
     @property
     def today(self) -> date:
@@ -302,6 +312,11 @@ class ArrearsMachine(RuleBasedStateMachine):
         self.time_passes(days, 11, heard=True)
         self.guarded(self.world.assess)
 
+    @rule(days=st.integers(3, 5))
+    def takes_the_whole_way(self, days: int) -> None:
+        self.draws_approves_warns_and_waits(days)
+        self.sends()
+
     @rule()
     def sends(self) -> None:
         self.guarded(self.world.send)
@@ -344,6 +359,17 @@ class ArrearsMachine(RuleBasedStateMachine):
         waiting = [*self.commands(CommandState.REQUESTED), *self.commands(CommandState.SENT)]
         if waiting:
             self.work_on(waiting[-1 if last else 0], outcome)
+
+    @rule(
+        outcome=st.sampled_from(
+            [CommandEvent.VERIFY, CommandEvent.VERIFY, CommandEvent.FAIL, CommandEvent.LOSE]
+        )
+    )
+    def the_head_end_does_all(self, outcome: CommandEvent) -> None:
+        self.database.dies_in = 0
+        for order_id in [*self.commands(CommandState.REQUESTED), *self.commands(CommandState.SENT)]:
+            self.work_on(order_id, outcome)
+        self.guarded(self.world.follow)
 
     def work_on(self, order_id: str, outcome: CommandEvent | None) -> None:
         with self.database.read() as connection:
@@ -459,6 +485,7 @@ class ArrearsMachine(RuleBasedStateMachine):
                     self.report(item.order.number, done=True)
             self.world.now += timedelta(hours=1)
         self.world.follow()
+        assert self.world.ensure() == 0
         with self.database.read() as connection:
             assert queries.pending_follow(connection, now=self.world.now) == 0
         for account, truth in self.truth.items():

@@ -493,7 +493,7 @@ class TestStore:
     def test_refuses_to_change_a_bill(self, town: Database, books: Books, change: str) -> None:
         issue(town, books)
 
-        with pytest.raises(DBAPIError, match="bills are only ever added"), town.write() as connection:
+        with pytest.raises(DBAPIError, match="billing_bill are only ever added"), town.write() as connection:
             connection.execute(text(change))
 
     def test_finds_a_bill_by_number_and_by_token(self, town: Database, books: Books) -> None:

@@ -27,7 +27,9 @@ class Saboteur:
     def __init__(self, *, seed: int, kills: int, moments: int) -> None:
         dice = random.Random(seed)
         chosen = sorted(dice.sample(range(moments), kills))
-        self._plan = {moment: (VICTIMS[n % len(VICTIMS)], dice.uniform(0.0, 0.3)) for n, moment in enumerate(chosen)}
+        self._plan = {
+            moment: (VICTIMS[n % len(VICTIMS)], dice.uniform(0.0, 0.3)) for n, moment in enumerate(chosen)
+        }
         self._moment = 0
         self._busy = threading.Event()
         self._thread: threading.Thread | None = None
@@ -62,7 +64,9 @@ class Saboteur:
             self._busy.clear()
 
 
-def live(home: Path, *, meters: int, months: int, seed: int = SEED, saboteur: Saboteur | None = None) -> Report:
+def live(
+    home: Path, *, meters: int, months: int, seed: int = SEED, saboteur: Saboteur | None = None
+) -> Report:
     plan = Plan(meters=meters, months=months, seed=seed, profiles=None, web_port=None)
     is_disturbed = (lambda: saboteur.is_busy) if saboteur else (lambda: False)
     with driver.running(Home(home), plan=plan, is_disturbed=is_disturbed) as demo:

@@ -75,11 +75,17 @@ class TestPackage:
 
     def test_reads_the_clock_only_in_runtime(self):
         pattern = re.compile(r"datetime\.(now|utcnow)\(|time\.time\(|date\.today\(")
-        found = [str(path) for path in SOURCES if room_of(path) != "runtime" and pattern.search(path.read_text())]
+        found = [
+            str(path) for path in SOURCES if room_of(path) != "runtime" and pattern.search(path.read_text())
+        ]
         assert found == []
 
     def test_opens_no_file_in_the_pure_core(self):
-        pure = [path for path in SOURCES if room_of(path) in ("dlms", "base") or path.name in ("rules.py", "model.py")]
+        pure = [
+            path
+            for path in SOURCES
+            if room_of(path) in ("dlms", "base") or path.name in ("rules.py", "model.py")
+        ]
         found = [str(path) for path in pure if re.search(r"(?<![\w.])(?<!def )open\(", path.read_text())]
         assert found == []
 
@@ -95,8 +101,14 @@ class TestPackage:
 
     def test_names_no_machine(self):
         pattern = re.compile(r"/(work|home/\w+|root)/|files\.pythonhosted|pypi\.org")
-        files = [path for path in ROOT.rglob("*") if path.suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".html"}]
-        kept = [path for path in files if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+        files = [
+            path
+            for path in ROOT.rglob("*")
+            if path.suffix in {".py", ".md", ".toml", ".txt", ".yaml", ".html"}
+        ]
+        kept = [
+            path for path in files if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+        ]
         own = [path for path in kept if "_build" not in path.parts and path != Path(__file__)]
         assert [str(path) for path in own if pattern.search(path.read_text(encoding="utf-8"))] == []
 
@@ -142,7 +154,9 @@ class TestErrorCodes:
                         and isinstance(statement.value, ast.Constant)
                     ):
                         code = str(statement.value.value)
-                        assert code.startswith(f"{room_of(path)}."), f"{node.name} in {path} has the code {code}"
+                        assert code.startswith(f"{room_of(path)}."), (
+                            f"{node.name} in {path} has the code {code}"
+                        )
                         assert code not in seen, f"{code} is used by {seen[code]} and {node.name}"
                         seen[code] = node.name
         assert seen

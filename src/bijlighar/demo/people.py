@@ -13,7 +13,7 @@ from bijlighar.arrears import operations as arrears
 from bijlighar.arrears import queries as arrears_queries
 from bijlighar.arrears.model import Ageing, ListState, Order, OrderState
 from bijlighar.base.errors import BijligharError
-from bijlighar.base.period import local_date, local_time
+from bijlighar.base.period import IST, local_date, local_time
 from bijlighar.demo.patience import insist
 from bijlighar.ledger import queries as ledger_queries
 from bijlighar.notices import operations as notices
@@ -88,13 +88,16 @@ class People:
         """Draw up the list of the town office, where the ageing shows anybody new to list."""
         policy = self._line.policy
         with self._line.database.read() as connection:
-            known = {order.account for order in arrears_queries.orders(connection) if _counts(order)}
+            orders = arrears_queries.orders(connection)
+            known = {order.account for order in orders if _counts(order)}
+            listed_before = {order.account for order in orders}
             due = [
                 row.account
                 for row in arrears_queries.ageing(connection, office=self._town.office)
                 if self._is_listable(row) and row.account not in known
             ]
-        if due:
+        is_monday = now.astimezone(IST).weekday() == 0
+        if due and (is_monday or not listed_before.issuperset(due)):
             arrears.draw_up_list(
                 self._line.database,
                 office=self._town.office,

@@ -31,6 +31,8 @@ _CUT_SEASON_FROM = 95
 _CUT_SEASON_TO = 112
 
 _AFTER_CUT_PCT = 1.34
+#: From this sanctioned load on two monthly bills exceed any minimum for a cut.
+_WORTH_CUTTING_W = 2_000
 _NEVER_PCT = 0.66
 _AFTER_WARNING_PCT = 0.66
 _PROTECTED_LATE_PCT = 0.66
@@ -67,6 +69,8 @@ def with_habits(
                 changed[index], payer=replace(changed[index].payer, behaviour=behaviour, days=days_after)
             )
 
+    # Who owes long enough to be cut has bills that are worth it: a policy leaves small sums alone.
+    remote.sort(key=lambda index: consumers[index].sanctioned_w < _WORTH_CUTTING_W)
     after_cut = share(_AFTER_CUT_PCT, count, least=1)
     cut_by_hand = by_hand[: 1 if after_cut >= 3 else 0]
     pays(_take(remote, after_cut - len(cut_by_hand)) + cut_by_hand, Behaviour.AFTER_CUT, 0, 2)

@@ -18,7 +18,9 @@ LanguageChoice = Annotated[Literal["hi", "en"] | None, Parameter(query="lang")]
 def show_bill(request: Request[Any, Any, Any], token: Token, language: LanguageChoice = None) -> File:
     """Show a bill as PDF, in the consumer's language or the one that is asked for."""
     file = documents.bill_by_link(line_of(request), token=token, language=language)
-    return File(path=file, media_type="application/pdf", filename=file.name, content_disposition_type="inline")
+    return File(
+        path=file, media_type="application/pdf", filename=file.name, content_disposition_type="inline"
+    )
 
 
 @get("/n/{reference:str}/{signature:str}", sync_to_thread=True)
