@@ -7,6 +7,7 @@ many steps a table has, and the picture is the same on every machine.
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 Table = Mapping[Enum, Mapping[Enum, Enum]]
@@ -17,7 +18,7 @@ BOX_HEIGHT = 30
 TOP = MARGIN + 14
 ROW = 30
 BAND_PADDING = 8
-NAME_LETTER = 9.4
+NAME_LETTER = 10.2
 STEP_LETTER = 6.9
 LOOP = 26
 FONT = "font-family='Noto Sans, DejaVu Sans, Arial, sans-serif'"
@@ -53,7 +54,12 @@ def draw(table: Table) -> str:
         *(_line(places[state], bottom) for state in states),
         *arrows,
         *(
-            _box(places[state], state.name, begins=state is first or state not in reached, ends=not table[state])
+            _box(
+                places[state],
+                state.name,
+                begins=state is first or state not in reached,
+                ends=not table[state],
+            )
             for state in states
         ),
         "</svg>",
@@ -72,7 +78,7 @@ def steps_of(table: Table, state: Enum) -> dict[Enum, list[str]]:
 def columns(states: list[Enum], rows: list[tuple[Enum, Enum, list[str]]]) -> dict[Enum, float]:
     """Return the x of each state's line: far enough apart for the names and for every label between two of them."""
     widths = [_name_width(state.name) for state in states]
-    gaps = [(left + right) / 2 + GUTTER for left, right in zip(widths, widths[1:], strict=False)]
+    gaps = [(left + right) / 2 + GUTTER for left, right in pairwise(widths)]
     position = {state: index for index, state in enumerate(states)}
     for source, target, words in rows:
         left, right = sorted((position[source], position[target]))

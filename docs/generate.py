@@ -82,7 +82,9 @@ def line_page() -> str:
     ]
     return (
         "# The straight line\n\nEverything serves one line; `runtime/route.py` is this list. Each step pulls from "
-        "the one before it, is idempotent, restartable, bounded and counted.\n\n"
+        "the one before it, is idempotent, restartable, bounded and counted. Step 2, the storing of what was read, "
+        "is done by step 1 in the same transaction. The states that things pass through on the way are the "
+        "[life cycles](lifecycles.md).\n\n"
         "| # | fact | | door | process | pulls from |\n|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
@@ -96,9 +98,9 @@ def life_cycles() -> Iterator[tuple[str, str, LifeCycle]]:
 def life_cycle_page(diagrams: list[tuple[str, str, LifeCycle]]) -> str:
     """Return the page of the life cycles."""
     parts = [
-        "# The life cycles\n\nEach is a table in the code; the pictures are drawn from the tables. A state stands at the "
-        "head of its line, with a dot above it where a life begins and a thick frame where it ends. An arrow is a step: "
-        "from the line of the state before to the line of the state after. What has no arrow cannot happen.\n"
+        "# The life cycles\n\nEach is a table in the code; the pictures are drawn from the tables. A state stands at "
+        "the head of its line, with a dot above it where a life begins and a thick frame where it ends. An arrow is "
+        "a step: from the line of the state before to the line of the state after. What has no arrow cannot happen.\n"
     ]
     for name, title, table in diagrams:
         parts.append(f"## {title}\n\n![{title}]({name}.svg)\n")
@@ -163,17 +165,23 @@ def errors_page() -> str:
 
 def alarms_page() -> str:
     """Return the page of the alarm codes."""
-    table = load_table(resources.files("bijlighar.alarms").joinpath("sounds.toml").read_text(encoding="utf-8"))
+    table = load_table(
+        resources.files("bijlighar.alarms").joinpath("sounds.toml").read_text(encoding="utf-8")
+    )
     loudness = {code: Priority.P2 for code in (*table.uncommanded, *SYSTEM_CODES)} | dict(table.priorities)
     parts = [
-        "# Alarms\n\nThe events of IS 15959 that raise an alarm, and what the system raises by itself. The priorities are "
-        "the file `src/bijlighar/alarms/sounds.toml`. An event that comes to be known more than "
+        "# Alarms\n\nThe events of IS 15959 that raise an alarm, and what the system raises by itself. The "
+        "priorities are the file `src/bijlighar/alarms/sounds.toml`. An event that comes to be known more than "
         f"{table.siren_within_hours} hours late raises no siren. What is not on this page is kept among the meter's "
         "events and raises no alarm.\n"
     ]
     for code, priority in sorted(loudness.items()):
         words = words_of(code)
-        lines = [f"## {code}\n", f"{words.en} · {words.hi}\n", f"Priority {priority.value}: {SOUND[priority]}."]
+        lines = [
+            f"## {code}\n",
+            f"{words.en} · {words.hi}\n",
+            f"Priority {priority.value}: {SOUND[priority]}.",
+        ]
         if code in table.uncommanded:
             lines.append("Raised only where no command of ours and no order carried out by hand explains it.")
         if code in EVENTS:
@@ -194,7 +202,9 @@ def notices_page() -> str:
     ]
     for purpose in Purpose:
         known = template(purpose)
-        printed = "Always printed as well." if known.always_printed else "Printed where WhatsApp cannot be used."
+        printed = (
+            "Always printed as well." if known.always_printed else "Printed where WhatsApp cannot be used."
+        )
         parts.append(
             f"## {purpose}\n\nVersion {known.version}; at the provider: `{known.provider_name}`. {printed}\n\n"
             f"Facts: {', '.join(f'`{fact}`' for fact in known.facts)}.\n"

@@ -19,16 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+#: Longest time a process may take to end after SIGTERM [s].
+END_S = 15
 #: Longest wait for one command, for a process to be ready, or for what it does to be seen [s].
 PATIENCE_S = 120
 
 _SERVER = """
-import json, os, sys
+import gc, json, os, sys, traceback
 from importlib import import_module
 from bijlighar.cli import main
 from bijlighar.runtime import schema
 for module, _, _ in main.WORDS.values():
     import_module(f"bijlighar.cli.{module}")
+gc.freeze()
 print("ready", flush=True)
 for line in sys.stdin:
     order = json.loads(line)
@@ -37,8 +40,17 @@ for line in sys.stdin:
         for number, name in ((0, os.devnull), (1, order["out"]), (2, order["err"])):
             os.dup2(os.open(name, os.O_RDONLY if not number else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         os.environ.update(order["environment"])
-        main.main(order["arguments"])
-        os._exit(99)
+        status = 0
+        try:
+            main.main(order["arguments"])
+        except SystemExit as end:
+            status = end.code or 0
+        except BaseException:
+            traceback.print_exc()
+            status = 70
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
@@ -136,7 +148,7 @@ class Shell:
             yield process
             assert process.poll() is None, process.communicate()[0]
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=PATIENCE_S)
+            output, _ = process.communicate(timeout=END_S)
             assert process.returncode == 0, output
         finally:
             process.kill()

@@ -62,9 +62,10 @@ def record_manual(
         if done:
             _end_attempts(connection, order=held, now=now)
             closed(connection, order=held, at=when, now=now)
-    elif held.state in ENDED_BY_HAND and held.way is Way.BY_HAND and done:
-        order_store.stamp_order(connection, number=order, opened_at=when)
-        reconnect(connection, order=held, now=now, signer=signer)
+    elif held.state in ENDED_BY_HAND and held.way is Way.BY_HAND:
+        if done:
+            order_store.stamp_order(connection, number=order, opened_at=when)
+            reconnect(connection, order=held, now=now, signer=signer)
     else:
         raise NotByHand(f"order {order} is {held.state.value}; nothing of it is to be done by hand")
     offices.record_act(

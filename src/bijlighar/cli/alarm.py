@@ -5,7 +5,7 @@ import click
 from bijlighar.alarms import operations, queries
 from bijlighar.alarms.model import STATE_NAMES, Alarm
 from bijlighar.cli.common import format_option, home_option, print_json, print_line, print_table
-from bijlighar.cli.office import local_text
+from bijlighar.cli.office import NUMBER, local_text
 from bijlighar.runtime.home import Home
 
 
@@ -78,7 +78,7 @@ def _document(item: Alarm) -> dict[str, object]:
 
 
 @alarm.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--as", "person", metavar="PERSON", required=True, help="Who does this; it is recorded.")
 @click.option("--note", default="", help="What was found or done.")
 @home_option

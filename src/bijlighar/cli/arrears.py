@@ -12,7 +12,7 @@ from bijlighar.base.money import rupees
 from bijlighar.base.words import LANGUAGES
 from bijlighar.cli.arrears_hand import circumstance, hand, notices_, office_option, person_option
 from bijlighar.cli.common import DAY, format_option, home_option, print_json, print_line, print_table
-from bijlighar.cli.office import FILE, local_text, read_text
+from bijlighar.cli.office import FILE, NUMBER, local_text, read_text
 from bijlighar.runtime.documents import notice_link
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
@@ -91,7 +91,7 @@ def draw(office: str, person: str, home: Home) -> None:
 
 
 @list_.command()
-@click.argument("number", type=int, required=False)
+@click.argument("number", type=NUMBER, required=False)
 @format_option()
 @home_option
 def show(number: int | None, output_format: str, home: Home) -> None:
@@ -166,7 +166,7 @@ def _print_orders(lines: Sequence[Order]) -> None:
 
 
 @list_.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @person_option
 @home_option
 def approve(number: int, person: str, home: Home) -> None:

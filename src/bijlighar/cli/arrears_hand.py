@@ -8,7 +8,9 @@ import click
 from bijlighar.arrears import operations, queries, rules
 from bijlighar.arrears.model import STATE_NAMES, CircumstanceKind, NewCircumstance
 from bijlighar.arrears.queries import HandWork
+from bijlighar.base.errors import InvalidValue
 from bijlighar.cli.common import DAY, MOMENT, format_option, home_option, print_json, print_line, print_table
+from bijlighar.cli.office import NUMBER
 from bijlighar.notices import operations as notices
 from bijlighar.notices.model import Purpose
 from bijlighar.runtime.home import Home
@@ -37,11 +39,20 @@ def print_(office: str | None, out: Path | None, home: Home) -> None:
     """Hand out the print list (CSV, the whole text in each row) and mark it as handed out."""
     with home.database.write() as connection:
         text = notices.hand_out_print_list(connection, office=office, now=home.clock.now())
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    out.write_text(text, encoding="utf-8-sig", newline="")
-    print_line(f"written to {out}")
+        # Before the commit: what could not be written was not handed out.
+        if out is None:
+            click.echo(text, nl=False)
+        else:
+            _write(out, text)
+    if out is not None:
+        print_line(f"written to {out}")
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.write_text(text, encoding="utf-8-sig", newline="")
+    except OSError as problem:
+        raise InvalidValue(f"{out} cannot be written: {problem.strerror}") from None
 
 
 @notices_.command()
@@ -111,7 +122,7 @@ def _work(item: HandWork) -> dict[str, object]:
 
 
 @hand.command()
-@click.argument("order", type=int)
+@click.argument("order", type=NUMBER)
 @click.option("--at", "at", type=MOMENT, help="When it was done. [default: now]")
 @click.option("--not-done", is_flag=True, help="It could not be done.")
 @person_option
@@ -167,7 +178,7 @@ def enter(
 
 
 @circumstance.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @person_option
 @home_option
 def end(number: int, person: str, home: Home) -> None:

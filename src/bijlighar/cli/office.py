@@ -15,6 +15,8 @@ from bijlighar.runtime.home import Home
 AUDIT_SHOWN = 50
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+#: The number of a row; beyond it no database counts.
+NUMBER = click.IntRange(1, 2**63 - 1)
 _ROLE = click.Choice([str(role) for role in Role])
 
 
@@ -22,12 +24,17 @@ def read_text(file: Path) -> str:
     """
     Return the text of a file given by a person.
 
-    :raises UnreadableFile: if it is not UTF-8.
+    :raises UnreadableFile: if it is not UTF-8, or no text at all.
     """
     try:
-        return file.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableFile(f"{file} is not UTF-8; save it as UTF-8") from None
+    except OSError as problem:
+        raise UnreadableFile(f"{file} cannot be read: {problem.strerror}") from None
+    if "\0" in text:
+        raise UnreadableFile(f"{file} is no text: there is a zero byte in it; save it as text, UTF-8")
+    return text
 
 
 def local_text(moment: datetime) -> str:

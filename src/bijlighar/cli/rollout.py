@@ -17,6 +17,7 @@ from bijlighar.runtime.home import Home
 
 COUNT = click.IntRange(0, rules.METERS_MAX)
 DECIMALS = 4
+MONTHS_LETTERS_MAX = 20
 
 
 @click.group()
@@ -76,6 +77,8 @@ def plan(
 
 def _months(text: str) -> Fraction:
     try:
+        if "e" in text.lower() or len(text) > MONTHS_LETTERS_MAX:
+            raise ValueError
         months = Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(

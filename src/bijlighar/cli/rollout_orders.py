@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from bijlighar.cli.common import MOMENT, format_option, home_option, print_json, print_line, print_table
-from bijlighar.cli.office import local_text
+from bijlighar.cli.office import NUMBER, local_text
 from bijlighar.rollout import operations, queries
 from bijlighar.rollout.model import ORDER_STATE_NAMES, OrderState, WorkOrder
 from bijlighar.runtime.home import Home
@@ -123,7 +123,7 @@ def make(office: str | None, limit: int, place: str | None, person: str, home: H
 
 
 @order.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--to", "fitter", required=True, metavar="FITTER", help="Who takes the order.")
 @person_option
 @home_option
@@ -135,7 +135,7 @@ def issue(number: int, fitter: str, person: str, home: Home) -> None:
 
 
 @order.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--reason", required=True, help="Why the meter could not be hung.")
 @person_option
 @home_option
@@ -147,7 +147,7 @@ def fail(number: int, reason: str, person: str, home: Home) -> None:
 
 
 @order.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @person_option
 @home_option
 def again(number: int, person: str, home: Home) -> None:
@@ -158,7 +158,7 @@ def again(number: int, person: str, home: Home) -> None:
 
 
 @order.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--reason", required=True, help="Why it is cancelled.")
 @person_option
 @home_option
@@ -170,7 +170,7 @@ def cancel(number: int, reason: str, person: str, home: Home) -> None:
 
 
 @click.command()
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--meter", required=True, metavar="SERIAL", help="The new meter.")
 @click.option("--at", "at", type=MOMENT, help="When it was hung. [default: now]")
 @click.option(
