@@ -1,4 +1,4 @@
-"""The files from which the tests of the command line build a home: a small town office with a month or two of readings."""
+"""The files from which the tests build a home: a small town office with a month or two of readings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,8 @@ def registry(smart: Sequence[Smart] = NOBODY) -> str:
     return "\n".join(
         [
             _REGISTRY_HEAD,
-            f"A1,Asha Patel,LV-1.2,urban,1000,U1,{one.serial},single-phase,{one.url},T1,F1,A,MHOW,+919826000001,hi,30,",
+            f"A1,Asha Patel,LV-1.2,urban,1000,U1,{one.serial},single-phase,{one.url},T1,F1,A,MHOW,"
+            "+919826000001,hi,30,",
             f"A2,Ravi Verma,LV-1.2,urban,2000,U2,{two.serial},single-phase,{two.url},T1,F1,B,MHOW,,en,30,",
             "A3,Old Shop,LV-2.2,urban,1000,U3,OLD3,single-phase,,T1,F1,C,MHOW,,hi,,",
             "A4,Patient,LV-1.2,urban,1000,U4,BJ900004,single-phase,tcp://127.0.0.1:9?server=4,T1,F1,A,MHOW,,hi,30,"

@@ -38,7 +38,8 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         for number, name in ((0, os.devnull), (1, order["out"]), (2, order["err"])):
-            os.dup2(os.open(name, os.O_RDONLY if not number else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
+            os.dup2(os.open(name, flags, 0o600), number)
         os.environ.update(order["environment"])
         status = 0
         try:
@@ -64,7 +65,7 @@ class Done:
     err: str
 
     @property
-    def document(self) -> Any:  # noqa: ANN401 - whatever the command prints
+    def document(self) -> Any:
         """The one JSON document on stdout."""
         return json.loads(self.out)
 
@@ -124,7 +125,7 @@ class Shell:
         assert done.status == 0, (arguments, done)
         return done.out
 
-    def json(self, *arguments: object) -> Any:  # noqa: ANN401 - whatever the command prints
+    def json(self, *arguments: object) -> Any:
         """Run a command that must succeed with --format json and return its document."""
         return json.loads(self.ok(*arguments, "--format", "json"))
 

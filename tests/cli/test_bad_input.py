@@ -13,7 +13,10 @@ from tests.cli import papers
 from tests.cli.shell import Done, Shell, python_m
 
 POLICY = Path(__file__).parents[2] / "src" / "bijlighar" / "arrears" / "policies" / "mp.toml"
-KEYS = '[{"url": "tcp://127.0.0.1:9", "serial": "BJ900001", "system_title": "%s", "ek": "%s", "ak": "%s", "lls": "a", "hls": "b"}]'
+KEYS = (
+    '[{"url": "tcp://127.0.0.1:9", "serial": "BJ900001", "system_title": "%s", '
+    '"ek": "%s", "ak": "%s", "lls": "a", "hls": "b"}]'
+)
 PRICE = ("--category", "LV-1.2", "--area", "urban", "--wh", 1000, "--load-w", 1000, "--days", 30)
 
 

@@ -171,7 +171,7 @@ class TestRead:
         first, last = registers[0]["time"], registers[-1]["time"]
         rows = meters.read("block-load", "--from", first, "--to", last)["rows"]
 
-        assert [row["time"] for row in rows][0] == first
+        assert rows[0]["time"] == first
         assert len(rows) == 3 * 48
         starts = [datetime.fromisoformat(row["time"]) for row in rows]
         assert {after - before for before, after in pairwise(starts)} == {timedelta(minutes=30)}

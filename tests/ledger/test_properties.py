@@ -251,7 +251,7 @@ class TestOrder:
             lambda c: self.settle(c, account, "b", GatewayState.CAPTURED, 300),
             lambda c: self.settle(c, account, "c", GatewayState.FAILED, 90),
         ]
-        chooser = random.Random(seed)  # noqa: S311
+        chooser = random.Random(seed)
         order = events + chooser.choices(events, k=6)
         chooser.shuffle(order)
         for event in order:

@@ -88,7 +88,7 @@ class TestHome:
 
 class TestLine:
     def test_tells_what_is_not_configured(self, line: Line):
-        with pytest.raises(NotConfigured, match="gateway.key_id"):
+        with pytest.raises(NotConfigured, match=r"gateway\.key_id"):
             _ = line.payment_gateway
         assert line.message_gateway is None
 

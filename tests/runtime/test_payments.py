@@ -1,4 +1,4 @@
-"""A callback is a hint; what the gateway says when it is asked is posted once and releases a cut in one transaction."""
+"""A callback is a hint; what the gateway says when asked is posted once and releases a cut with it."""
 
 import json
 from datetime import date, datetime, timedelta

@@ -315,7 +315,7 @@ class TestKilledWorkers:
 
     def test_lose_no_job_and_do_none_twice(self, database: Database, database_url: str):
         seed = 7
-        moments = sorted(random.Random(seed).sample(range(100, self.JOBS - 400), self.KILLS))  # noqa: S311
+        moments = sorted(random.Random(seed).sample(range(100, self.JOBS - 400), self.KILLS))
         with database.write() as connection:
             connection.execute(text("CREATE TABLE effect (key VARCHAR(64) NOT NULL)"))
             for number in range(self.JOBS):

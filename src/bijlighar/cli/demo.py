@@ -16,7 +16,7 @@ from bijlighar.base.money import rupees
 from bijlighar.cli.common import home_option, print_line, print_table
 from bijlighar.demo import driver
 from bijlighar.demo.report import Report
-from bijlighar.demo.setup import Plan
+from bijlighar.demo.setup import Plan, check_empty
 from bijlighar.runtime.home import Home
 
 STEP_WORDS = {
@@ -74,6 +74,7 @@ def demo(
     """Run a town of simulated smart meters through the whole line, check it against the truth, leave it open."""
     plan = Plan(meters=meters, months=months, seed=seed, profiles=profiles, web_port=port)
     console = Console(stderr=True)
+    check_empty(home)
     console.print(f"bijlighar: setting up a town of {meters} meters in {home.path} …")
     with driver.running(home, plan=plan) as running:
         found = _run(running, console)

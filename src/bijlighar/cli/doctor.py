@@ -6,7 +6,7 @@ import click
 
 from bijlighar.cli.common import format_option, home_option, print_json, print_line, print_table
 from bijlighar.runtime.health import health
-from bijlighar.runtime.home import Home
+from bijlighar.runtime.home import Home, UnusableHome
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.route import ROUTE
 
@@ -16,6 +16,10 @@ from bijlighar.runtime.route import ROUTE
 @format_option()
 def doctor(home: Home, output_format: str) -> None:
     """Look at the home's database, keys, policy, tariff books and every step; exit 1 where something fails."""
+    if not home.exists:
+        raise UnusableHome(
+            f"there is no home at {home.path}; name it by --home, or make one with: bijlighar office import"
+        )
     line = Line(home)
     report = health(line)
     notes = _notes(line)

@@ -28,14 +28,12 @@ def serve(home: Home, port: int | None) -> None:
 
     async def everything(stop: asyncio.Event) -> None:
         halt = threading.Event()
-        worker = asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt))
-        others = [
+        tasks = [
+            asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt)),
             asyncio.create_task(run_headend(line, stop=stop)),
             asyncio.create_task(run_web(line, port=port, stop=stop)),
         ]
-        await _until_first(others, stop)
-        halt.set()
-        await worker
+        await _until_first(tasks, stop, halt)
 
     _run(everything)
 
@@ -68,9 +66,7 @@ def worker(home: Home) -> None:
     async def work(stop: asyncio.Event) -> None:
         halt = threading.Event()
         running = asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt))
-        await _until_first([running], stop)
-        halt.set()
-        await running
+        await _until_first([running], stop, halt)
 
     _run(work)
 
@@ -83,11 +79,13 @@ def _open(home: Home, name: str, worker: str) -> Line:
     return line
 
 
-async def _until_first(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    """Wait for the signal or the end of any task; then tell all to stop, and let a failure out."""
+async def _until_first(tasks: list[asyncio.Task[None]], stop: asyncio.Event, halt: threading.Event) -> None:
+    """Wait for the signal or the end of any task; then tell all to stop (threads by `halt`); let a failure out."""
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    halt.set()
+    stopped.cancel()
     await asyncio.gather(*tasks)
 
 

@@ -135,7 +135,7 @@ def free_ports(*, count: int) -> int:
 
     :raises ChildFailed: if there are none.
     """
-    places = range(PORT_FIRST, PORT_LAST - count, PORT_STEP)
+    places: Sequence[int] = range(PORT_FIRST, PORT_LAST - count, PORT_STEP)
     start = os.getpid() % len(places)  # two demos that begin at once shall not look at the same place first
     for first in (*places[start:], *places[:start]):
         if all(_is_free(port) for port in range(first, first + count)):

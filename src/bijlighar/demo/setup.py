@@ -59,14 +59,23 @@ class Plan:
     web_port: int | None
 
 
+def check_empty(home: Home) -> None:
+    """
+    Look whether a demo may live in `home`.
+
+    :raises HomeNotEmpty: if there is anything in its folder.
+    """
+    if home.path.exists() and any(home.path.iterdir()):
+        raise HomeNotEmpty(f"{home.path} is not empty; give the demo another --home, or remove it")
+
+
 def make_home(home: Home, *, plan: Plan) -> tuple[Town, Ports]:
     """
     Make the home of a demo: settings, registry, keys, people, roll-out plan, the town's folder.
 
     :raises HomeNotEmpty: if there is anything in its folder.
     """
-    if home.path.exists() and any(home.path.iterdir()):
-        raise HomeNotEmpty(f"{home.path} is not empty; give the demo another --home, or remove it")
+    check_empty(home)
     home.make()
     profiles = None if plan.profiles is None else simulator.load_profiles(plan.profiles)
     town = plan_town(

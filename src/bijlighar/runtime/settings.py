@@ -126,7 +126,9 @@ def load_settings(*, text: str, environment: Mapping[str, str]) -> Settings:
     known = {setting.name: setting for setting in SETTINGS}
     for name in given:
         if name not in known:
-            raise BrokenSettings(f"settings.toml names {name!r}, which is no setting; see docs/settings.md")
+            raise BrokenSettings(
+                f"settings.toml names {name!r}, which is no setting; the documentation lists them under Settings"
+            )
     values: dict[str, SettingValue] = {}
     for setting in SETTINGS:
         variable = ENVIRONMENT_PREFIX + setting.name.replace(".", "_").upper()

@@ -4,14 +4,14 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from bijlighar.runtime import messages, payments
 from bijlighar.web.shared import line_of
 
-Challenge = Annotated[str, Parameter(query="hub.challenge", max_length=512)]
-Mode = Annotated[str, Parameter(query="hub.mode", max_length=64)]
-Token = Annotated[str, Parameter(query="hub.verify_token", max_length=512)]
+Challenge = Annotated[str, QueryParameter(name="hub.challenge", max_length=512)]
+Mode = Annotated[str, QueryParameter(name="hub.mode", max_length=64)]
+Token = Annotated[str, QueryParameter(name="hub.verify_token", max_length=512)]
 
 
 @get("/callbacks/whatsapp", sync_to_thread=False)
@@ -26,7 +26,7 @@ def verify_messages(
 @post("/callbacks/whatsapp", status_code=200)
 async def take_message_event(
     request: Request[Any, Any, Any],
-    signature: Annotated[str, Parameter(header="X-Hub-Signature-256", max_length=256)] = "",
+    signature: Annotated[str, HeaderParameter(name="X-Hub-Signature-256", max_length=256)] = "",
 ) -> dict[str, str]:
     """Take receipts of messages."""
     body, line = await request.body(), line_of(request)
@@ -37,8 +37,8 @@ async def take_message_event(
 @post("/callbacks/payment", status_code=200)
 async def take_payment_event(
     request: Request[Any, Any, Any],
-    signature: Annotated[str, Parameter(header="X-Razorpay-Signature", max_length=256)] = "",
-    event_id: Annotated[str, Parameter(header="X-Razorpay-Event-Id", max_length=128)] = "",
+    signature: Annotated[str, HeaderParameter(name="X-Razorpay-Signature", max_length=256)] = "",
+    event_id: Annotated[str, HeaderParameter(name="X-Razorpay-Event-Id", max_length=128)] = "",
 ) -> dict[str, str]:
     """Take the payment gateway's word that something happened."""
     body, line = await request.body(), line_of(request)

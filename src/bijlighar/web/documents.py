@@ -4,14 +4,14 @@ from html import escape
 from typing import Annotated, Any, Literal
 
 from litestar import MediaType, Request, Response, get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.response import File
 
 from bijlighar.runtime import documents
 from bijlighar.web.shared import line_of
 
 Token = Annotated[str, Parameter(max_length=128)]
-LanguageChoice = Annotated[Literal["hi", "en"] | None, Parameter(query="lang")]
+LanguageChoice = Annotated[Literal["hi", "en"] | None, QueryParameter(name="lang")]
 
 
 @get("/b/{token:str}", sync_to_thread=True)

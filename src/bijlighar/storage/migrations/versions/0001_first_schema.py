@@ -142,7 +142,14 @@ def upgrade() -> None:
         sa.Column("lifted_reason", sa.Text(), nullable=True),
         sa.Column("lifted_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_arrears_halt")),
-        sa.UniqueConstraint("office", "since", name=op.f("uq_arrears_halt_office_since")),
+    )
+    op.create_index(
+        "uq_arrears_halt_standing",
+        "arrears_halt",
+        ["office"],
+        unique=True,
+        sqlite_where=sa.text("lifted_at IS NULL"),
+        postgresql_where=sa.text("lifted_at IS NULL"),
     )
     op.create_table(
         "arrears_list",
