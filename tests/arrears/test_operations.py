@@ -912,6 +912,32 @@ class TestRecordManual:
         assert operations.halt(world.database, person="vijay", reason="x", now=world.now) == 1
         assert world.state_of("N1") is OrderState.CANCELLED
 
+    def test_cancels_a_newer_order_when_the_ended_one_was_carried_out(self, world: World):
+        self.handed_over(world)
+        operations.halt(world.database, person="vijay", reason="x", now=world.now)
+        first = world.order_of("N1").number
+        world.approve(world.draw())
+        assert world.state_of("N1") is OrderState.WARNED
+
+        with world.database.write() as connection:
+            state = operations.record_manual(
+                connection,
+                order=first,
+                done=True,
+                person="asha",
+                now=world.now,
+                signer=sign,
+                policy=POLICY,
+            )
+        assert state is OrderState.RECONNECTING
+        assert world.state_of("N1") is OrderState.CANCELLED
+
+    def test_takes_note_that_an_ended_order_was_not_carried_out(self, world: World):
+        self.handed_over(world)
+        world.pay("N1", BOTH_BILLS)
+
+        assert self.record(world, done=False) is OrderState.CANCELLED
+
     def test_ends_a_reconnection_that_does_not_come_over_the_air(self, world: World):
         world.start().cut("N1")
         order_id = world.pay("N1", BOTH_BILLS)

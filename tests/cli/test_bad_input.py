@@ -84,6 +84,9 @@ class TestWrongUsage:
             (("readings", "import", __file__, "--format", "xml"), "--format"),
             (("validate", "--from", "yesterday"), "--from"),
             (("validate", "--from", "2025-02-30"), "--from"),
+            (("validate", "--from", "0001-01-01"), "--from"),
+            (("balance", "--from", "2025-04-01", "--to", "9999-12-31"), "--to"),
+            (("bill", "run", "--month", "0001-01"), "month"),
             (("validate", "--from", "2025-05-02", "--to", "2025-05-01"), "--from is after --to"),
             (("balance", "--from", "2025-05-01"), "both --from and --to"),
             (("balance", "--level", "town"), "--level"),
@@ -115,7 +118,15 @@ class TestWrongUsage:
         )
 
     @pytest.mark.parametrize(
-        "time", ["2025-04-01T00:00:00", "2025-04-01", "noon", "2025-04-01T25:00:00+05:30", "1743445800"]
+        "time",
+        [
+            "2025-04-01T00:00:00",
+            "2025-04-01",
+            "noon",
+            "2025-04-01T25:00:00+05:30",
+            "1743445800",
+            "0001-01-01T00:00:00+05:30",
+        ],
     )
     def test_is_a_time_without_offset_or_none_at_all(self, shell: Shell, time: str):
         url = ("meter", "read", "tcp://127.0.0.1:9", "--profile", "block-load", "--client", "16")
@@ -239,6 +250,22 @@ class TestBrokenSettings:
     def test_are_one_line(self, shell: Shell, tmp_path: Path, text: str, reason: str):
         broken(tmp_path, text, "settings.toml")
         assert reason in shell.refusal("person", "list", "--home", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (b'company.name_en = "\xe9"', "cannot be read"),
+            ('policy = "own.toml"', "own.toml cannot be read"),
+            ('headend.title = "ZZ"', "headend.title must be 8 octets in hex"),
+        ],
+    )
+    def test_that_only_the_line_needs_are_one_line(
+        self, shell: Shell, tmp_path: Path, text: str | bytes, reason: str
+    ):
+        broken(tmp_path, text, "settings.toml")
+        said = shell.refusal("doctor", "--home", tmp_path)
+        assert reason in said
+        assert said.endswith("[runtime.broken-settings]")
 
     def test_of_the_environment_are_one_line(self, tmp_path: Path):
         done = python_m("person", "list", "--home", tmp_path, environment={"BIJLIGHAR_WEB_PORT": "x"})

@@ -103,8 +103,8 @@ class TestFetch:
         [
             (400, UnknownPayment),
             (404, UnknownPayment),
-            (401, GatewayRefused),
-            (403, GatewayRefused),
+            (401, GatewayUnavailable),
+            (403, GatewayUnavailable),
             (429, GatewayUnavailable),
             (500, GatewayUnavailable),
             (503, GatewayUnavailable),

@@ -13,7 +13,7 @@ class TestChangeMark:
             assert not mark.has_moved()
             for number in range(3):
                 with (other if number % 2 else database).write() as connection:
-                    sequences.raise_watermark(connection, name="test", to=number + 1)
+                    sequences.raise_watermark(connection, reader="test", seen=number + 1)
                 assert mark.has_moved()
                 assert not mark.has_moved()
         finally:
@@ -26,7 +26,7 @@ class TestChangeMark:
             mark.has_moved()
             for number in range(5):
                 with database.write() as connection:
-                    sequences.raise_watermark(connection, name="test", to=number + 1)
+                    sequences.raise_watermark(connection, reader="test", seen=number + 1)
             assert mark.has_moved()
             assert not mark.has_moved()
         finally:
@@ -38,7 +38,7 @@ class TestChangeMark:
             for mark in marks:
                 mark.has_moved()
             with database.write() as connection:
-                sequences.raise_watermark(connection, name="test", to=1)
+                sequences.raise_watermark(connection, reader="test", seen=1)
             assert all(mark.has_moved() for mark in marks)
         finally:
             for mark in marks:

@@ -105,10 +105,11 @@ def money(line: Line, account: str = "N1") -> tuple[int, int, int]:
 
 
 class TestAcceptEvent:
-    @pytest.mark.parametrize("signature", ["", "00", "é" * 64, "x" * 64])
-    def test_stores_nothing_of_a_forged_callback(self, line: Line, gateway: FakeGateway, signature: str):
-        with pytest.raises(ForgedCallback):
-            accept_event(line, body=event("pay_1"), signature=signature, event_id="evt_1", now=NOW)
+    def test_stores_nothing_of_a_forged_callback(self, line: Line, gateway: FakeGateway):
+        other = ledger_rules.signature(secret=SECRET, body=event("pay_2"))
+        for signature in ("", "00", "é" * 64, "x" * 64, other):
+            with pytest.raises(ForgedCallback):
+                accept_event(line, body=event("pay_1"), signature=signature, event_id="evt_1", now=NOW)
         with line.database.read() as connection:
             assert inbox.unsettled(connection, provider=PROVIDER, limit=9) == ()
         assert settle_due(line, now=NOW) == 0
@@ -133,12 +134,10 @@ class TestAcceptEvent:
         assert tell(line, b'{"event": "settlement.processed", "payload": {}}') is True
         assert standing(line) == (InboxState.DONE, None)
 
-    @pytest.mark.parametrize(
-        "body", [b"", b"{", b"[]", b'{"event": 1}', b'{"event": "x", "payload": {"payment": 5}}']
-    )
-    def test_stores_nothing_of_what_cannot_be_read(self, line: Line, gateway: FakeGateway, body: bytes):
-        with pytest.raises(BrokenEvent):
-            tell(line, body)
+    def test_stores_nothing_of_what_cannot_be_read(self, line: Line, gateway: FakeGateway):
+        for body in (b"", b"{", b"[]", b'{"event": 1}', b'{"event": "x", "payload": {"payment": 5}}'):
+            with pytest.raises(BrokenEvent):
+                tell(line, body)
         with line.database.read() as connection:
             assert inbox.unsettled(connection, provider=PROVIDER, limit=9) == ()
 
@@ -181,6 +180,7 @@ class TestSettleDue:
         tell(line, event("pay_1", "payment.authorized"))
         settle_due(line, now=NOW)
         assert money(line) == (BOTH_BILLS, 0, 1)
+        assert world.reasons("N1") == set(), "a hold is enough to give supply back"
 
         gateway.has("pay_1")
         tell(line, event("pay_1"), event_id="evt_2")
@@ -193,7 +193,6 @@ class TestSettleDue:
             tell(line, event("pay_1"), event_id=f"evt_{number}")
             settle_due(line, now=NOW)
         assert money(line) == (BOTH_BILLS, 0, 0)
-        assert world.reasons("N1") == {"arrears"}
 
     def test_asks_again_later_where_the_gateway_does_not_answer(
         self, line: Line, gateway: FakeGateway, world: World
@@ -270,11 +269,9 @@ class TestSettleDue:
             with pytest.raises(RuntimeError, match="the disk is full"):
                 settle_due(line, now=NOW)
         assert money(line) == (BOTH_BILLS, 0, 0)
-        assert standing(line) == (InboxState.NEW, JobState.RUNNING)
+        assert standing(line) == (InboxState.NEW, JobState.READY)
 
-        with line.database.write() as connection:
-            jobs.recover(connection, wall=NOW, now=NOW, worker=line.worker)
-        settle_due(line, now=NOW)
+        settle_due(line, now=NOW + payments.RETRY_LONGEST)
         assert money(line) == (0, 1, 0)
 
 

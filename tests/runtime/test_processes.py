@@ -1,5 +1,6 @@
 import asyncio
-import multiprocessing
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -18,9 +19,7 @@ from bijlighar.runtime.processes import AlreadyRunning, StepRunner, only_one, ru
 from bijlighar.runtime.route import Process, Run, Step
 from bijlighar.storage import sequences
 
-PATIENCE_S = 30
 Walking = Callable[[Sequence[Step]], StepRunner]
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def step(name: str, run: Run, *, pending: Callable[[], int] = lambda: 1) -> Step:
@@ -162,7 +161,7 @@ class TestStepRunner:
         assert len(asked) == 1
 
         with line.database.write() as connection:
-            sequences.raise_watermark(connection, name="test", to=1)
+            sequences.raise_watermark(connection, reader="test", seen=1)
         look(runner, 5)
         assert len(asked) == 2
 
@@ -204,20 +203,31 @@ def _values(found: Step) -> dict[str, object]:
     return {name: getattr(found, name) for name in Step.__dataclass_fields__}
 
 
-def hold_place(path: Path, held: "multiprocessing.Queue[str]") -> None:
-    """Hold the worker's place of a home until killed."""
-    with only_one(Line(Home(path)), process=Process.WORKER):
-        held.put("held")
-        threading.Event().wait(PATIENCE_S)
+_HOLD = """
+import pathlib, sys
+from bijlighar.runtime.home import Home
+from bijlighar.runtime.line import Line
+from bijlighar.runtime.processes import only_one
+from bijlighar.runtime.route import Process
+with only_one(Line(Home(pathlib.Path(sys.argv[1]))), process=Process.WORKER):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
 
 
 class TestOnlyOne:
     def test_refuses_a_second_process_until_the_first_has_died(self, tmp_path: Path):
-        line, held = Line(Home(tmp_path / "home")), SPAWN.Queue()
-        other = SPAWN.Process(target=hold_place, args=(line.home.path, held), daemon=True)
-        other.start()
-        assert held.get(timeout=PATIENCE_S) == "held"
+        line = Line(Home(tmp_path / "home"))
+        order = [sys.executable, "-c", _HOLD, str(line.home.path)]
+        with subprocess.Popen(order, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            self.check_is_held(line)
+            other.kill()
+        with only_one(line, process=Process.WORKER):
+            pass
 
+    def check_is_held(self, line: Line) -> None:
         with (
             pytest.raises(AlreadyRunning, match="a worker already runs on the home"),
             only_one(line, process=Process.WORKER),
@@ -225,11 +235,6 @@ class TestOnlyOne:
             pytest.fail("two hold one place")
         with only_one(line, process=Process.HEADEND):
             pass
-        other.kill()
-        other.join(PATIENCE_S)
-        with only_one(line, process=Process.WORKER):
-            pass
-        held.close()
 
     def test_gives_the_place_back_at_the_end(self, tmp_path: Path):
         line = Line(Home(tmp_path / "home"))

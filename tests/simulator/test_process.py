@@ -148,8 +148,10 @@ class TestPush:
         assert len(stubborn.taken) == 1
 
     def test_waits_through_the_death_of_the_process(self, town, tmp_path):
-        nobody = free_ports(1)
-        with TownProcess(tmp_path, town=town, push=f"127.0.0.1:{nobody}") as meters:
+        with socket.socket() as held, contextlib.ExitStack() as stack:
+            held.bind(("127.0.0.1", 0))  # bound and not listened on: nobody else can answer there
+            nobody = held.getsockname()[1]
+            meters = stack.enter_context(TownProcess(tmp_path, town=town, push=f"127.0.0.1:{nobody}"))
             meters.control.tamper(serial=relay_meter(town).serial, code=203)
             assert meters.control.pushes().pending == 1
             meters.kill()
@@ -303,6 +305,9 @@ class TestServeAlone:
             assert len(meters.control.state().silent) == 3
 
 
+FREE = "a free port"
+
+
 class TestCommandLine:
     def run(self, *arguments: str, home: str = "") -> subprocess.CompletedProcess[str]:
         program = "import sys; from bijlighar.base.errors import BijligharError\n" + (
@@ -328,17 +333,19 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (("--port", "40000", "--meters", "1", "--faults", "fly=0.1"), "is no fault"),
-            (("--port", "40000", "--meters", "1", "--faults", "mute=7"), "is no fault"),
-            (("--port", "40000", "--meters", "1", "--control", "0.0.0.0:1"), "loopback"),
-            (("--port", "40000", "--meters", "1", "--profiles", "/nowhere.csv"), "no file"),
-            (("--port", "40000", "--meters", "1", "--keys-out", "/nowhere/keys.json"), "cannot be written"),
+            (("--port", FREE, "--meters", "1", "--faults", "fly=0.1"), "is no fault"),
+            (("--port", FREE, "--meters", "1", "--faults", "mute=7"), "is no fault"),
+            (("--port", FREE, "--meters", "1", "--control", "0.0.0.0:1"), "loopback"),
+            (("--port", FREE, "--meters", "1", "--profiles", "/nowhere.csv"), "no file"),
+            (("--port", FREE, "--meters", "1", "--keys-out", "/nowhere/keys.json"), "cannot be written"),
             (("--port", "65535", "--meters", "3"), "choose a lower --port"),
-            (("--port", "40000", "--meters", "1", "--push", "nowhere"), "is no address"),
+            (("--port", FREE, "--meters", "1", "--push", "nowhere"), "is no address"),
         ],
     )
     def test_refuses_with_one_line(self, arguments, words):
-        answer = self.run(*arguments)
+        port = str(free_ports(1))
+
+        answer = self.run(*(port if word is FREE else word for word in arguments))
 
         assert answer.returncode == 1
         assert words in answer.stderr

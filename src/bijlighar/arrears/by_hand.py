@@ -10,7 +10,7 @@ from bijlighar.arrears.errors import NotByHand, NothingRunning, ReasonNeeded
 from bijlighar.arrears.following import closed, opened
 from bijlighar.arrears.model import NewCircumstance, Order, OrderEvent, OrderState, Way
 from bijlighar.arrears.policy import Policy
-from bijlighar.arrears.releasing import Signer, reconnect, release_paid
+from bijlighar.arrears.releasing import Signer, reconnect, release_paid, take_back
 from bijlighar.base.period import local_date
 from bijlighar.headend import operations as headend
 from bijlighar.headend.model import ControlAction, ControlReason
@@ -65,7 +65,7 @@ def record_manual(
     elif held.state in ENDED_BY_HAND and held.way is Way.BY_HAND:
         if done:
             order_store.stamp_order(connection, number=order, opened_at=when)
-            reconnect(connection, order=held, now=now, signer=signer)
+            take_back(connection, order=held, now=now, signer=signer)
     else:
         raise NotByHand(f"order {order} is {held.state.value}; nothing of it is to be done by hand")
     offices.record_act(

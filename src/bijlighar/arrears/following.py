@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from bijlighar.arrears import account_store, gather, order_store, rules, steps
 from bijlighar.arrears.model import Order, OrderEvent, OrderState
 from bijlighar.arrears.policy import Policy
-from bijlighar.arrears.releasing import Signer, reconnect, release
+from bijlighar.arrears.releasing import Signer, release, take_back
 from bijlighar.base.period import local_date
 from bijlighar.headend import queries as headend
 from bijlighar.headend.model import CommandState, ControlAction, ControlCommand, ControlReason
@@ -76,7 +76,7 @@ def _follow_disconnection(
             opened(connection, order=order, at=at, now=now, signer=signer, policy=policy)
         elif order.state in OVER:
             order_store.stamp_order(connection, number=order.number, opened_at=at)
-            reconnect(connection, order=order, now=now, signer=signer)
+            take_back(connection, order=order, now=now, signer=signer)
         else:
             order_store.stamp_order(connection, number=order.number, opened_at=at)
         return

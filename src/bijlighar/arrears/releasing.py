@@ -102,6 +102,21 @@ def reconnect(connection: Connection, *, order: Order, now: datetime, signer: Si
     return queue_reconnection(connection, order=turned, now=now, signer=signer)
 
 
+def take_back(connection: Connection, *, order: Order, now: datetime, signer: Signer) -> str | None:
+    """
+    Give supply back where it turned out to be off although the order, whose account is locked, had ended.
+
+    A newer order that has not left is cancelled for it: after such a cut a new list has to say whether there is to be
+    another. Where the newer one has left already, or gives supply back itself, it governs; None is returned then.
+    """
+    newer = order_store.active_order(connection, account=order.account)
+    if newer is not None:
+        if newer.state not in UNSENT and newer.state is not OrderState.MANUAL:
+            return None
+        steps.step(connection, order=newer, event=OrderEvent.CANCEL, reason_codes=["one_order"])
+    return reconnect(connection, order=order, now=now, signer=signer)
+
+
 def queue_reconnection(connection: Connection, *, order: Order, now: datetime, signer: Signer) -> str:
     """Queue one more attempt to close the relay of a reconnecting order, and return its order id."""
     attempt = order.attempts + 1

@@ -16,6 +16,8 @@ from bijlighar.base.errors import InvalidValue
 IST = ZoneInfo("Asia/Kolkata")
 EPOCH = date(1970, 1, 1)
 ONE_DAY = timedelta(days=1)
+#: What a person or a file may name; beyond it neither the calendar nor a database reckons safely.
+YEAR_MIN, YEAR_MAX = 1900, 2199
 SECONDS_PER_DAY = 86_400
 MINUTES_PER_DAY = 1_440
 
@@ -156,6 +158,7 @@ class Month:
             raise InvalidValue(f"{text!r} is not a month; write it like 2026-04")
         if not 1 <= int(month) <= 12:
             raise InvalidValue(f"{text!r} is not a month; write it like 2026-04")
+        _check_year(int(year), text)
         return cls(year=int(year), month=int(month))
 
     @classmethod
@@ -211,9 +214,11 @@ def parse_day(text: str) -> date:
     :raises InvalidValue: if it is not one.
     """
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise InvalidValue(f"{text!r} is not a day; write it like 2026-04-01") from None
+    _check_year(day.year, text)
+    return day
 
 
 def parse_moment(text: str) -> datetime:
@@ -231,4 +236,10 @@ def parse_moment(text: str) -> datetime:
         raise InvalidValue(f"{text!r} is not a time; write it like 2026-04-01T00:00:00+05:30") from None
     if moment.tzinfo is None:
         raise NaiveTime(f"{text!r} has no offset; write it like 2026-04-01T00:00:00+05:30")
+    _check_year(moment.year, text)
     return moment.astimezone(UTC)
+
+
+def _check_year(year: int, text: str) -> None:
+    if not YEAR_MIN <= year <= YEAR_MAX:
+        raise InvalidValue(f"{text!r} is beyond this calendar; it reaches from {YEAR_MIN} to {YEAR_MAX}")

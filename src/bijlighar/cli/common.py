@@ -1,6 +1,7 @@
 """What every command shares: the home, the output format, tables."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bijlighar.base.errors import InvalidValue
@@ -18,6 +20,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 HOME_VARIABLE = "BIJLIGHAR_HOME"
 DEFAULT_HOME = "bijlighar-home"
+#: A table that goes into a file or a pipe is not folded.
+WIDTH_OF_A_FILE = 240
 
 
 class DayType(click.ParamType[date]):
@@ -99,12 +103,12 @@ def print_table(
     *, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()
 ) -> None:
     """Print a table for a person; the columns named in `right` are aligned to the right."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     table = Table(
         title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
     )
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     console.print(table)

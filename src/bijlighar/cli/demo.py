@@ -74,6 +74,8 @@ def demo(
     """Run a town of simulated smart meters through the whole line, check it against the truth, leave it open."""
     plan = Plan(meters=meters, months=months, seed=seed, profiles=profiles, web_port=port)
     console = Console(stderr=True)
+    if report is not None and not report.parent.is_dir():
+        raise click.UsageError(f"--report: there is no folder {report.parent}")
     check_empty(home)
     console.print(f"bijlighar: setting up a town of {meters} meters in {home.path} …")
     with driver.running(home, plan=plan) as running:

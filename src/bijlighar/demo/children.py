@@ -15,8 +15,10 @@ from bijlighar.base.errors import BijligharError
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
-PORT_FIRST = 20_000
+PORT_FIRST = 10_000
 PORT_LAST = 60_000
+#: From here on the kernel gives ports to outgoing connections; a demo that fits stays below.
+EPHEMERAL_FIRST = 32_768
 PORT_STEP = 977
 
 
@@ -135,7 +137,9 @@ def free_ports(*, count: int) -> int:
 
     :raises ChildFailed: if there are none.
     """
-    places: Sequence[int] = range(PORT_FIRST, PORT_LAST - count, PORT_STEP)
+    places: Sequence[int] = range(
+        PORT_FIRST, (EPHEMERAL_FIRST if count < 10_000 else PORT_LAST) - count, PORT_STEP
+    )
     start = os.getpid() % len(places)  # two demos that begin at once shall not look at the same place first
     for first in (*places[start:], *places[:start]):
         if all(_is_free(port) for port in range(first, first + count)):

@@ -65,7 +65,7 @@ def check_empty(home: Home) -> None:
 
     :raises HomeNotEmpty: if there is anything in its folder.
     """
-    if home.path.exists() and any(home.path.iterdir()):
+    if home.path.exists() and (not home.path.is_dir() or any(home.path.iterdir())):
         raise HomeNotEmpty(f"{home.path} is not empty; give the demo another --home, or remove it")
 
 

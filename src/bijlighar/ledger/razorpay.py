@@ -96,6 +96,10 @@ class RazorpayGateway:
         status = response.status_code
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise GatewayUnavailable(f"the payment gateway answers {status}; it is tried again")
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise GatewayUnavailable(
+                f"the payment gateway answers {status}: check gateway.key_id and key_secret; it is tried again"
+            )
         if not response.is_success:
             detail = response.text[:DETAIL_MAX]
             if method == "GET" and status in (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND):

@@ -8,7 +8,7 @@ from pathlib import Path
 from bijlighar.base.clock import Clock
 from bijlighar.base.errors import BijligharError
 from bijlighar.runtime.clock import DemoClock, RealClock
-from bijlighar.runtime.settings import Settings, load_settings
+from bijlighar.runtime.settings import BrokenSettings, Settings, load_settings
 from bijlighar.storage.engine import Database
 
 DATABASE_FILE = "bijlighar.sqlite"
@@ -38,7 +38,10 @@ class Home:
         :raises BrokenSettings: if they cannot be used.
         """
         file = self.path / "settings.toml"
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        try:
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        except (OSError, UnicodeDecodeError) as problem:
+            raise BrokenSettings(f"{file} cannot be read ({problem}); save it as UTF-8") from None
         return load_settings(text=text, environment=os.environ)
 
     @cached_property

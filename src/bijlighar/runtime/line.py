@@ -24,6 +24,7 @@ from bijlighar.notices import operations as notices
 from bijlighar.notices.model import WhatsAppSettings
 from bijlighar.notices.operations import MessageGateway
 from bijlighar.runtime.home import Home
+from bijlighar.runtime.settings import BrokenSettings
 from bijlighar.storage.engine import Database
 from bijlighar.tariffs import operations as tariffs
 from bijlighar.tariffs.model import Books
@@ -31,6 +32,7 @@ from bijlighar.tariffs.model import Books
 AUTHORITY_KEY = "authority"
 AUTHORITY_PUBLIC_FILE = "authority.pub"
 KEY_ENCRYPTION_KEY = "key-encryption"
+TITLE_OCTETS = 8
 
 
 class NotConfigured(BijligharError):
@@ -57,10 +59,19 @@ class Line:
         """
         Return the arrears policy in force: the home's own, else the shipped one.
 
+        :raises BrokenSettings: if the file that the setting names cannot be read.
         :raises BrokenPolicy: if it cannot be used.
         """
         name = self.home.settings.text("policy")
-        text = (self.home.path / name).read_text(encoding="utf-8") if name else arrears.shipped_policy()
+        if not name:
+            return arrears_rules.load_policy(arrears.shipped_policy())
+        file = self.home.path / name
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise BrokenSettings(
+                f"the policy {file} cannot be read ({problem}); correct the setting"
+            ) from None
         return arrears_rules.load_policy(text)
 
     @cached_property
@@ -80,7 +91,7 @@ class Line:
             self.database,
             settings=HeadEndSettings(
                 worker=self.worker,
-                system_title=bytes.fromhex(settings.text("headend.title")),
+                system_title=_title(settings.text("headend.title")),
                 key_encryption_key=self.home.key(KEY_ENCRYPTION_KEY),
                 verify_key=self.verify_key,
                 concurrency=settings.whole("headend.concurrency"),
@@ -183,3 +194,13 @@ class Line:
     def now(self) -> datetime:
         """Return the home's present moment."""
         return self.home.clock.now()
+
+
+def _title(text: str) -> bytes:
+    try:
+        title = bytes.fromhex(text)
+    except ValueError:
+        title = b""
+    if len(title) != TITLE_OCTETS:
+        raise BrokenSettings(f"headend.title must be {TITLE_OCTETS} octets in hex, not {text!r}")
+    return title

@@ -52,9 +52,9 @@ def accept_event(line: Line, *, body: bytes, signature: str, event_id: str, now:
             "the callback does not bear the payment gateway's signature; nothing was changed"
         )
     event = ledger_rules.parse_event(body)
-    identity = event_id or hashlib.sha256(body).hexdigest()
     with line.database.write() as connection:
-        if not inbox.store(connection, provider=PROVIDER, event_id=identity, body=body, now=now):
+        identity = _store(connection, body=body, event_id=event_id, now=now)
+        if identity is None:
             return False
         if event is None:
             inbox.settle(
@@ -79,6 +79,22 @@ def accept_event(line: Line, *, body: bytes, signature: str, event_id: str, now:
     return True
 
 
+def _store(connection: Connection, *, body: bytes, event_id: str, now: datetime) -> str | None:
+    """
+    Store a genuine body and return under which id, None if it is known.
+
+    The id stands in a header that is not signed: where it is taken by another body, the body's own hash names it, so
+    that nobody can make a later event look known.
+    """
+    digest = hashlib.sha256(body).hexdigest()
+    for identity in dict.fromkeys((event_id or digest, digest)):
+        if inbox.store(connection, provider=PROVIDER, event_id=identity, body=body, now=now):
+            return identity
+        if inbox.load(connection, provider=PROVIDER, event_id=identity).body == body:
+            return None
+    return None
+
+
 def settle_due(line: Line, *, now: datetime) -> int:
     """Fetch the payments that callbacks told of, post them, release what they release, and return how many."""
     claimed = jobs.claim(
@@ -90,8 +106,15 @@ def settle_due(line: Line, *, now: datetime) -> int:
         lease_s=FETCH_LEASE_S,
         limit=PAYMENTS_PER_CALL,
     )
+    faults: list[Exception] = []
     for job in claimed:
-        _settle(line, job=job, now=now)
+        try:
+            _settle(line, job=job, now=now)
+        except Exception as fault:  # the others shall not wait for it
+            faults.append(fault)
+            _try_again(line, job=job, problem=fault, now=now)
+    if faults:
+        raise faults[0]
     return len(claimed)
 
 
@@ -138,7 +161,7 @@ def _acknowledge(connection: Connection, *, receipt: Receipt, now: datetime) -> 
     )
 
 
-def _try_again(line: Line, *, job: jobs.Job, problem: GatewayUnavailable, now: datetime) -> None:
+def _try_again(line: Line, *, job: jobs.Job, problem: Exception, now: datetime) -> None:
     with line.database.write() as connection:
         if job.attempt >= ATTEMPTS_MAX:
             jobs.fail(connection, job=job, error=str(problem), now=now)

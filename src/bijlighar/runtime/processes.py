@@ -99,6 +99,10 @@ class StepRunner:
         self._was_busy = bool(done)
         return done
 
+    def close(self) -> None:
+        """Give the connection back by which changes are seen."""
+        self._changes.close()
+
     def due(self, now: datetime) -> tuple[Step, ...]:
         """Return the steps that have something pending and no pause."""
         moment = wall()
@@ -160,6 +164,7 @@ def run_lane(line: Line, *, steps: Sequence[Step], stop: threading.Event) -> Non
                 done = loop.run(runner.round())
             if not done:
                 stop.wait(poll_s)
+    runner.close()
 
 
 def run_worker(line: Line, *, stop: threading.Event) -> None:
@@ -212,6 +217,7 @@ async def _walk(line: Line, steps: Sequence[Step], stop: asyncio.Event) -> None:
             done = await runner.round()
         if not done:
             await asyncio.sleep(poll_s)
+    runner.close()
 
 
 @contextlib.contextmanager

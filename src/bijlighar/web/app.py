@@ -6,7 +6,6 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.exceptions import HTTPException
-from litestar.openapi.config import OpenAPIConfig
 from litestar.plugins import InitPlugin
 
 from bijlighar.base.errors import BijligharError
@@ -58,7 +57,7 @@ def create_app(line: Line) -> Litestar:
         plugins=[LinePlugin(line)],
         exception_handlers={BijligharError: _anticipated, HTTPException: _http, Exception: _fault},
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=OpenAPIConfig(title="Bijlighar", version="1"),
+        openapi_config=None,
         after_request=_with_headers,
         logging_config=None,
     )
@@ -73,11 +72,13 @@ async def _with_headers(response: Response[Any]) -> Response[Any]:
 def _anticipated(_request: Request[Any, Any, Any], problem: BijligharError) -> Response[dict[str, str]]:
     status = STATUS_OF.get(problem.code, 400)
     log.warning("refused with %d: %s [%s]", status, problem, problem.code)
-    return Response({"error": problem.code, "message": str(problem)}, status_code=status)
+    return Response({"error": problem.code, "message": str(problem)}, status_code=status, headers=HEADERS)
 
 
 def _http(_request: Request[Any, Any, Any], problem: HTTPException) -> Response[dict[str, str]]:
-    return Response({"error": "web.http", "message": problem.detail}, status_code=problem.status_code)
+    return Response(
+        {"error": "web.http", "message": problem.detail}, status_code=problem.status_code, headers=HEADERS
+    )
 
 
 def _fault(_request: Request[Any, Any, Any], problem: Exception) -> Response[dict[str, str]]:
@@ -88,4 +89,5 @@ def _fault(_request: Request[Any, Any, Any], problem: Exception) -> Response[dic
             "message": "the request failed here and was written down; it can be sent again",
         },
         status_code=500,
+        headers=HEADERS,
     )
