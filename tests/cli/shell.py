@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -173,22 +172,6 @@ def first_line(process: "subprocess.Popen[str]") -> str:
     """Wait for the first line that a process prints."""
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
-
-
-def free_port_range(count: int) -> int:
-    """Return the first of `count` neighbouring ports that are free now."""
-    for _ in range(100):
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                for number in range(port + 1, port + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no neighbouring free ports")
 
 
 class Patience:

@@ -19,8 +19,9 @@ from bijlighar.storage.engine import Database
 from bijlighar.tariffs.operations import shipped_books
 from tests.cli import papers
 from tests.cli.papers import NETWORK, OFFICES, PEOPLE, STOCK, Smart
-from tests.cli.shell import Patience, Shell, first_line, free_port_range
+from tests.cli.shell import Patience, Shell, first_line
 from tests.postgres import PostgresServer
+from tests.simulator.towns import free_ports
 
 APRIL = ("--from", "2025-04-01", "--to", "2025-04-30")
 MAGNET = 201
@@ -44,7 +45,7 @@ class Place:
 
 @contextlib.contextmanager
 def two_meters(shell: Shell, folder: Path, *, push: str) -> Iterator[tuple[tuple[Smart, ...], TownControl]]:
-    port = free_port_range(3)
+    port = free_ports(3)
     keys, control = folder / "keys.json", f"127.0.0.1:{port + 2}"
     order = ("--port", port, "--meters", 2, "--keys-out", keys, "--control", control, "--push", push)
     with shell.running("meter", "simulate", *order) as process:
@@ -65,7 +66,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             server: PostgresServer = request.getfixturevalue("postgres_server")
             url = stack.enter_context(server.database())
             environment["BIJLIGHAR_DATABASE"] = url
-        push_port = free_port_range(1)
+        push_port = free_ports(1)
         home.mkdir()
         settings = f'headend.push_port = {push_port}\nworker.poll_s = 0.1\ncompany.name_en = "Test Vidyut"\n'
         (home / "settings.toml").write_text(settings, encoding="utf-8")

@@ -16,7 +16,8 @@ from bijlighar.base.period import local_date, local_midnight
 from bijlighar.dlms.obis import Obis
 from bijlighar.runtime.clock import wall
 from bijlighar.simulator.operations import FAULT_WORDS, TownControl
-from tests.cli.shell import Shell, first_line, free_port_range
+from tests.cli.shell import Shell, first_line
+from tests.simulator.towns import free_ports
 
 PROFILES = ("instantaneous", "block-load", "daily", "billing", "nameplate", "events")
 WH_IMPORT, REGISTER = "1.0.1.29.0.255", "1.0.1.8.0.255"
@@ -51,7 +52,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def simulated(shell: Shell, folder: Path, *options: object) -> Iterator[Meters]:
-    port = free_port_range(METERS + 1)
+    port = free_ports(METERS + 1)
     keys, control = folder / "keys.json", f"127.0.0.1:{port + METERS}"
     order = ("--port", port, "--meters", METERS, "--keys-out", keys, "--control", control, *options)
     with shell.running("meter", "simulate", *order) as process:
@@ -106,7 +107,7 @@ class TestSimulate:
         ],
     )
     def test_refuses_what_cannot_be_in_one_line(self, shell: Shell, options: tuple[object, ...], code: str):
-        port = free_port_range(1)
+        port = free_ports(1)
         assert shell.refusal("meter", "simulate", "--port", port, "--meters", 1, *options).endswith(
             f"[{code}]"
         )

@@ -11,7 +11,7 @@ import pytest
 
 from bijlighar.ledger import operations as ledger
 from bijlighar.ledger import rules as ledger_rules
-from bijlighar.ledger.errors import GatewayRefused, GatewayUnavailable, UnknownPayment
+from bijlighar.ledger.errors import GatewayUnavailable, UnknownPayment
 from bijlighar.ledger.model import GatewaySettings, GatewayState
 from bijlighar.notices import operations as notices
 from bijlighar.notices import rules as notices_rules
@@ -233,7 +233,7 @@ class TestPayments:
         gateway = ledger.open_gateway(
             GatewaySettings(base_url=good.base_url, key_id="x", key_secret="y", webhook_secret="z")
         )
-        with pytest.raises(GatewayRefused, match="401"):
+        with pytest.raises(GatewayUnavailable, match="401"):
             gateway.fetch(payment_id="pay_00000000000000")
         gateway.close()
 
