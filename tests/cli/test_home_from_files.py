@@ -44,8 +44,9 @@ class Place:
 
 
 @contextlib.contextmanager
-def two_meters(shell: Shell, folder: Path, *, push: str) -> Iterator[tuple[tuple[Smart, ...], TownControl]]:
-    port = free_ports(3)
+def two_meters(
+    shell: Shell, folder: Path, *, port: int, push: str
+) -> Iterator[tuple[tuple[Smart, ...], TownControl]]:
     keys, control = folder / "keys.json", f"127.0.0.1:{port + 2}"
     order = ("--port", port, "--meters", 2, "--keys-out", keys, "--control", control, "--push", push)
     with shell.running("meter", "simulate", *order) as process:
@@ -66,12 +67,14 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             server: PostgresServer = request.getfixturevalue("postgres_server")
             url = stack.enter_context(server.database())
             environment["BIJLIGHAR_DATABASE"] = url
-        push_port = free_ports(1)
+        push_port = free_ports(4)  # and the two meters with their control behind it
         home.mkdir()
         settings = f'headend.push_port = {push_port}\nworker.poll_s = 0.1\ncompany.name_en = "Test Vidyut"\n'
         (home / "settings.toml").write_text(settings, encoding="utf-8")
         shell = stack.enter_context(Shell(environment))
-        smart, town = stack.enter_context(two_meters(shell, folder, push=f"127.0.0.1:{push_port}"))
+        smart, town = stack.enter_context(
+            two_meters(shell, folder, port=push_port + 1, push=f"127.0.0.1:{push_port}")
+        )
         made = Place(shell=shell, folder=folder, home=home, database_url=url, smart=smart, town=town)
         fill(made)
         yield made
