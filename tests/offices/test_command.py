@@ -5,8 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from bijlighar.cli.office import office, person
-from bijlighar.offices.errors import NotPermitted
-from bijlighar.offices.rules import UnreadableFile
+from bijlighar.offices.errors import NotPermitted, UnreadableFile
 
 OFFICES = """code,name_en,name_hi,level,parent
 WEST,West,पश्चिम,company,

@@ -15,7 +15,6 @@ from bijlighar.offices.rules import (
     check_other_person,
     check_permitted,
     check_tree,
-    csv_rows,
     hash_of_entry,
     parse_offices,
     verify_chain,
@@ -68,36 +67,6 @@ def make_chain(length: int) -> tuple[AuditEntry, ...]:
     return tuple(entries)
 
 
-class TestCsvRows:
-    def test_reads_a_byte_order_mark_quotes_and_blank_lines_and_keeps_the_line(self):
-        rows = csv_rows('\ufeffCode , level\r\n\r\n"M,HOW", division\r\n', required=("code", "level"))
-
-        assert [(row.line, row["code"], row["level"], row["absent"]) for row in rows] == [
-            (3, "M,HOW", "division", "")
-        ]
-
-    def test_keeps_a_line_separator_inside_a_cell(self):
-        (row,) = csv_rows("code,name\nA,one\u2028two\n", required=("code", "name"))
-
-        assert row["name"] == "one\u2028two"
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            ("", "no header"),
-            ("code\nA\n", "column level is missing"),
-            ("code,level,colour\n", "column colour is unknown"),
-            ("code,level,code\n", "column code is there twice"),
-            ("code,level\nA\n", "line 2: 1 cells where the header has 2"),
-            ('code,level\nA,"b\n', "line 3"),
-            ("code,level\nA,\x00\n", "line 2"),
-        ],
-    )
-    def test_refuses_what_is_no_such_file(self, text, said):
-        with pytest.raises(UnreadableFile, match=said):
-            csv_rows(text, required=("code", "level"))
-
-
 class TestParseOffices:
     def test_reads_levels_however_they_are_written(self):
         text = "code,name_en,name_hi,level,parent\nW,West,पश्चिम,Company,\nM,Mhow,महू,town_office,W\n"
@@ -119,6 +88,10 @@ class TestParseOffices:
     def test_refuses_a_wrong_row_with_its_line_and_column(self, row, said):
         with pytest.raises(UnreadableFile, match=said):
             parse_offices(f"code,name_en,name_hi,level,parent\nW,West,,company,\n{row}\n")
+
+    def test_refuses_what_is_no_table_with_the_same_error(self):
+        with pytest.raises(UnreadableFile, match="column parent is missing"):
+            parse_offices("code,level\nW,company\n")
 
 
 class TestCheckTree:

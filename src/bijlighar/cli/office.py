@@ -8,8 +8,8 @@ import click
 from bijlighar.base.period import IST
 from bijlighar.cli.common import format_option, home_option, print_json, print_line, print_table
 from bijlighar.offices import operations, queries
+from bijlighar.offices.errors import UnreadableFile
 from bijlighar.offices.model import Act, Role
-from bijlighar.offices.rules import UnreadableFile
 from bijlighar.runtime.home import Home
 
 AUDIT_SHOWN = 50

@@ -1,89 +1,26 @@
-"""Who may do what and where, four eyes, the audit's chain, and reading a CSV file with its line numbers."""
+"""Who may do what and where, four eyes, the audit's chain, and reading the file of offices."""
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
 from bijlighar.base.words import Words
-from bijlighar.offices.errors import BrokenTree, NotPermitted, SamePerson, UnrecordableDetail
 from bijlighar.offices.errors import (
-    UnreadableFile as UnreadableFile,  # raised here, caught by the readers of files
+    BrokenTree,
+    NotPermitted,
+    SamePerson,
+    UnreadableFile,
+    UnrecordableDetail,
 )
 from bijlighar.offices.model import ROLES_OF_ACT, Act, AuditEntry, Office, OfficeLevel, Person
 
 LEVELS = tuple(OfficeLevel)
 DEPTH_MAX = len(LEVELS)
-CSV_ROWS_MAX = 2_000_000
-CSV_CELL_MAX = 2_000
 NO_HASH = "0" * 64
 
 OFFICE_COLUMNS = ("code", "name_en", "name_hi", "level", "parent")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvRow:
-    """A row of a CSV file: its line in the file and its cells by column, stripped; an absent column is empty."""
-
-    line: int
-    cells: Mapping[str, str]
-
-    def __getitem__(self, column: str) -> str:
-        """Return the cell of `column`, empty if the file has no such column."""
-        return self.cells.get(column, "")
-
-
-def csv_rows(text: str, *, required: Sequence[str], optional: Sequence[str] = ()) -> tuple[CsvRow, ...]:
-    r"""
-    Return the rows of a CSV file with a header line; blank lines are passed over.
-
-    >>> csv_rows("code,level\nMHOW,division\n", required=("code", "level"))[0]["code"]
-    'MHOW'
-
-    :raises UnreadableFile: if a column is missing, unknown or twice there, or a line has too many or few cells.
-    """
-    reader = csv.reader((f"{line}\n" for line in text.removeprefix("\ufeff").split("\n")), strict=True)
-    rows: list[CsvRow] = []
-    try:
-        header = _header(next(reader, []), required=required, optional=optional)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise UnreadableFile(
-                    f"line {reader.line_num}: {len(cells)} cells where the header has {len(header)}; "
-                    "check commas and quotation marks"
-                )
-            for column, cell in zip(header, cells, strict=True):
-                if len(cell) > CSV_CELL_MAX or "\x00" in cell:
-                    raise UnreadableFile(
-                        f"line {reader.line_num}, column {column}: not a text of a registry; shorten it"
-                    )
-            stripped = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
-            rows.append(CsvRow(line=reader.line_num, cells=stripped))
-            if len(rows) > CSV_ROWS_MAX:
-                raise UnreadableFile(f"more than {CSV_ROWS_MAX} rows; split the file")
-    except csv.Error as problem:
-        raise UnreadableFile(f"line {reader.line_num}: {problem}; check commas and quotation marks") from None
-    return tuple(rows)
-
-
-def _header(cells: Sequence[str], *, required: Sequence[str], optional: Sequence[str]) -> tuple[str, ...]:
-    header = tuple(cell.strip().lower() for cell in cells)
-    if not any(header):
-        raise UnreadableFile(f"line 1: no header; the columns are {','.join((*required, *optional))}")
-    missing = [column for column in required if column not in header]
-    if missing:
-        raise UnreadableFile(f"line 1: column {missing[0]} is missing; the columns are {','.join(required)}")
-    for column in header:
-        if column not in required and column not in optional:
-            known = ",".join((*required, *optional))
-            raise UnreadableFile(f"line 1: column {column or '(empty)'} is unknown; the columns are {known}")
-        if header.count(column) > 1:
-            raise UnreadableFile(f"line 1: column {column} is there twice; leave one")
-    return header
 
 
 def parse_offices(text: str) -> tuple[Office, ...]:
@@ -93,7 +30,7 @@ def parse_offices(text: str) -> tuple[Office, ...]:
     :raises UnreadableFile: if a row cannot be understood; nothing of the file is taken then.
     """
     offices: dict[str, Office] = {}
-    for row in csv_rows(text, required=("code", "level", "parent"), optional=("name_en", "name_hi")):
+    for row in _rows(text):
         code = row["code"]
         if not code:
             raise UnreadableFile(f"line {row.line}, column code: empty; give each office a code")
@@ -115,6 +52,13 @@ def parse_offices(text: str) -> tuple[Office, ...]:
             parent=row["parent"] or None,
         )
     return tuple(offices.values())
+
+
+def _rows(text: str) -> tuple[CsvRow, ...]:
+    try:
+        return csv_rows(text, required=("code", "level", "parent"), optional=("name_en", "name_hi"))
+    except BrokenTable as problem:
+        raise UnreadableFile(str(problem)) from None
 
 
 def check_tree(offices: Iterable[Office]) -> None:

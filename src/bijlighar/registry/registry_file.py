@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.money import round_half_up
 from bijlighar.base.period import local_midnight, parse_day, parse_moment
+from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
 from bijlighar.base.words import LANGUAGES
-from bijlighar.offices.rules import CsvRow, UnreadableFile, csv_rows
 from bijlighar.registry.errors import RefusedFile
 from bijlighar.registry.model import MINUTES, MeterType, Transformer
 
@@ -198,7 +198,7 @@ def url_key(url: str) -> str:
 def _rows(text: str, *, required: Sequence[str], optional: Sequence[str]) -> tuple[CsvRow, ...]:
     try:
         return csv_rows(text, required=required, optional=optional)
-    except UnreadableFile as problem:
+    except BrokenTable as problem:
         raise RefusedFile(f"nothing was stored: {problem}") from None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import Month
-from bijlighar.offices.rules import CsvRow, UnreadableFile, csv_rows
+from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
 from bijlighar.registry.model import DEFAULT_MINUTES, MINUTES, MeterType
 from bijlighar.registry.rules import SERIAL_MAX, url_key
 from bijlighar.rollout.errors import RefusedPlan, RefusedStock
@@ -49,9 +49,9 @@ def parse_plan(text: str) -> tuple[Target, ...]:
             )
             if (target.office, target.month) in targets:
                 again = f"{target.office} has {target.month} on an earlier line too; leave one"
-                raise UnreadableFile(f"line {row.line}, column month: {again}")
+                raise BrokenTable(f"line {row.line}, column month: {again}")
             targets[target.office, target.month] = target
-    except UnreadableFile as problem:
+    except BrokenTable as problem:
         raise RefusedPlan(f"nothing was stored: {problem}") from None
     except InvalidValue as problem:
         raise RefusedPlan(f"nothing was stored: line {row.line}, column month: {problem}") from None
@@ -70,11 +70,11 @@ def parse_stock(text: str) -> tuple[StockRow, ...]:
             item = _stock_row(row)
             if item.serial in found:
                 first = found[item.serial].line
-                raise UnreadableFile(
+                raise BrokenTable(
                     f"line {row.line}, column serial: {item.serial} stands on line {first} too; a serial comes once"
                 )
             found[item.serial] = item
-    except UnreadableFile as problem:
+    except BrokenTable as problem:
         raise RefusedStock(f"nothing was stored: {problem}") from None
     return tuple(found.values())
 
@@ -82,7 +82,7 @@ def parse_stock(text: str) -> tuple[StockRow, ...]:
 def _stock_row(row: CsvRow) -> StockRow:
     kind = row["meter_type"].lower()
     if kind not in tuple(MeterType):
-        raise UnreadableFile(
+        raise BrokenTable(
             f"line {row.line}, column meter_type: {row['meter_type']!r} is unknown; use one of {', '.join(MeterType)}"
         )
     minutes = (
@@ -91,12 +91,12 @@ def _stock_row(row: CsvRow) -> StockRow:
         else DEFAULT_MINUTES
     )
     if minutes not in MINUTES:
-        raise UnreadableFile(f"line {row.line}, column minutes: {minutes} is not 15 or 30; correct it")
+        raise BrokenTable(f"line {row.line}, column minutes: {minutes} is not 15 or 30; correct it")
     if row["url"]:
         try:
             url_key(row["url"])
         except InvalidValue as problem:
-            raise UnreadableFile(f"line {row.line}, column url: {problem}") from None
+            raise BrokenTable(f"line {row.line}, column url: {problem}") from None
     return StockRow(
         line=row.line,
         serial=_needed(row, "serial", length_max=SERIAL_MAX),
@@ -113,14 +113,14 @@ def _stock_row(row: CsvRow) -> StockRow:
 def _needed(row: CsvRow, column: str, *, length_max: int = CODE_MAX) -> str:
     cell = row[column]
     if not cell or len(cell) > length_max:
-        raise UnreadableFile(f"line {row.line}, column {column}: give 1 to {length_max} letters")
+        raise BrokenTable(f"line {row.line}, column {column}: give 1 to {length_max} letters")
     return cell
 
 
 def _whole(row: CsvRow, column: str, *, minimum: int, maximum: int) -> int:
     cell = row[column]
     if not cell.isascii() or not cell.isdigit() or not minimum <= int(cell) <= maximum:
-        raise UnreadableFile(
+        raise BrokenTable(
             f"line {row.line}, column {column}: {cell!r} is no whole number from {minimum} to {maximum}; correct it"
         )
     return int(cell)
