@@ -205,12 +205,14 @@ def notices_page() -> str:
         printed = (
             "Always printed as well." if known.always_printed else "Printed where WhatsApp cannot be used."
         )
+        if known.one_time_code:
+            printed = "Sent at once and never printed; its code is stored nowhere."
         parts.append(
             f"## {purpose}\n\nVersion {known.version}; at the provider: `{known.provider_name}`. {printed}\n\n"
             f"Facts: {', '.join(f'`{fact}`' for fact in known.facts)}.\n"
         )
         for channel, texts in (("WhatsApp", known.whatsapp), ("Print", known.printed)):
-            for language in LANGUAGES:
+            for language in LANGUAGES if texts else ():
                 parts.append(f"{channel}, {language}:\n\n```text\n{texts[language].body.strip()}\n```\n")
     return "\n".join(parts)
 

@@ -33,6 +33,17 @@ body = "{name} {due_on}"
 [print.en]
 body = "{due_on} {name}"
 """
+CODE_TEMPLATE = """
+purpose = "sign_in_code"
+version = 1
+one_time_code = true
+[whatsapp]
+name = "code_v1"
+[whatsapp.hi]
+body = "{code} को"
+[whatsapp.en]
+body = "{code} for"
+"""
 NOON = datetime(2025, 5, 2, 6, 30, tzinfo=UTC)
 
 
@@ -43,6 +54,25 @@ class TestParseTemplate:
         assert template.facts == ("amount_paise", "due_on", "name")
         assert template.whatsapp["hi"].placeholders == ("name", "amount_paise")
         assert (template.purpose, template.version, template.always_printed) == (Purpose.BILL, 2, False)
+
+    def test_reads_a_one_time_code_which_is_never_printed(self):
+        template = rules.parse_template(CODE_TEMPLATE)
+
+        assert (template.one_time_code, template.facts, dict(template.printed)) == (True, ("code",), {})
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("{code} को", "{code} {name} को"),
+            ("one_time_code = true", "one_time_code = true\nalways_printed = true"),
+            ("[whatsapp]", "[print.hi]\nbody = '{code}'\n[whatsapp]"),
+            ("one_time_code = true", ""),
+        ],
+    )
+    def test_refuses_a_one_time_code_with_more_than_its_code(self, old: str, new: str):
+        assert old in CODE_TEMPLATE
+        with pytest.raises(BrokenTemplate):
+            rules.parse_template(CODE_TEMPLATE.replace(old, new))
 
     @pytest.mark.parametrize(
         ("old", "new"),

@@ -82,10 +82,13 @@ def add(
 
 
 def print_instead(connection: Connection, *, message: Message, now: datetime) -> None:
-    """Put a message that could not be delivered on the print list, unless it stands there already."""
+    """Put a message that could not be delivered on the print list, if it has a printed text and is not there yet."""
+    template = wording.template(message.purpose)
+    if template.one_time_code:
+        return
     add(
         connection,
-        template=wording.template(message.purpose),
+        template=template,
         letter=Letter(
             reference=message.reference,
             account=message.account,

@@ -49,3 +49,9 @@ class ImplausibleService(NoticesError):
     """A notice cannot have been served as recorded."""
 
     code = "notices.implausible-service"
+
+
+class NotToBeStored(NoticesError):
+    """A one-time code was given to be queued; it may only be sent at once."""
+
+    code = "notices.not-to-be-stored"

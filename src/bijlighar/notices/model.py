@@ -19,6 +19,7 @@ class Purpose(StrEnum):
     DISCONNECTED = "disconnected"
     RECONNECT_EXPECTED = "reconnect_expected"
     RECONNECTED = "reconnected"
+    SIGN_IN_CODE = "sign_in_code"
 
 
 class Channel(StrEnum):
@@ -92,12 +93,14 @@ class Template:
     The texts of a purpose: one for WhatsApp (neutral, as registered with the provider), one for print and SMS.
 
     `provider_name` is the template's name at the WhatsApp provider; `facts` are all that its texts need.
+    `one_time_code`: the provider's authentication template; its one fact is a code, and there is no printed text.
     """
 
     purpose: Purpose
     version: int
     provider_name: str
     always_printed: bool
+    one_time_code: bool
     facts: tuple[str, ...]
     whatsapp: Mapping[Language, Text]
     printed: Mapping[Language, Text]
@@ -131,13 +134,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """What a message gateway is given: template, its filled parameters in order, and our own id to be sent back."""
+    """
+    What a message gateway is given: template, its filled parameters in order, and our own id to be sent back.
+
+    one_time_code: the template is an authentication template, whose one parameter is the code.
+    """
 
     reference: str
     phone: str
     language: Language
     template: str
     parameters: tuple[tuple[str, str], ...]
+    one_time_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

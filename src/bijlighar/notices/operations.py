@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from bijlighar.base.period import local_date
 from bijlighar.base.words import LANGUAGES, Language
-from bijlighar.notices import composing, consent_store, queries, rules, sending, store, wording
-from bijlighar.notices.errors import ImplausibleService, UnknownMessage
+from bijlighar.notices import codes, composing, consent_store, queries, rules, sending, store, wording
+from bijlighar.notices.errors import ImplausibleService, NotToBeStored, UnknownMessage
 from bijlighar.notices.model import (
     Callback,
     Channel,
@@ -20,6 +20,7 @@ from bijlighar.notices.model import (
     MessageState,
     MessageStatus,
     Purpose,
+    SendResult,
     Service,
     WhatsAppSettings,
 )
@@ -57,11 +58,14 @@ def queue(
     :raises MissingFact: if a text of the purpose needs a fact that is not given.
     :raises UnusedFact: if a fact is given that no text of the purpose uses.
     :raises UnreadableFact: if a fact is not what its name says.
+    :raises NotToBeStored: if the purpose is a one-time code; that goes out by `send_code`.
     """
     if store.is_queued(connection, reference=key):
         return None
     customer = registry.account(connection, number=account)
     template = wording.template(purpose)
+    if template.one_time_code:
+        raise NotToBeStored(f"a message {purpose} is not queued; send it at once by `send_code`")
     language: Language = next((each for each in LANGUAGES if each == customer.language), LANGUAGES[0])
     phone = rules.normal_phone(customer.phone) if customer.phone else None
     given = {fact: str(value) for fact, value in facts.items()}
@@ -104,6 +108,26 @@ def send_due(
     whose receipt has come in the meantime is not.
     """
     return sending.send_due(database, now=now, wall=wall, gateway=gateway, worker=worker)
+
+
+def send_code(
+    database: Database,
+    *,
+    account: str,
+    code: str,
+    key: str,
+    now: datetime,
+    gateway: MessageGateway,
+) -> SendResult | None:
+    """
+    Send a one-time sign-in code to an account's telephone at once, past every waiting message; it is kept nowhere.
+
+    None, and nothing is sent, where the account has no telephone, wants no messages, or `key` is known. Whoever tries
+    again makes a new code and a new key.
+
+    :raises UnknownAccount: if the account is not registered.
+    """
+    return codes.send_code(database, account=account, code=code, key=key, now=now, gateway=gateway)
 
 
 def answer_challenge(*, mode: str, token: str, challenge: str, verify_token: str) -> str | None:

@@ -32,6 +32,8 @@ STATUSES_MAX = 2_000
 REASON_MAX = 300
 #: Facts that are the message's own and need not be given.
 OWN_FACTS = ("account", "link")
+#: The only fact of a template with a one-time code.
+CODE_FACT = "code"
 #: What a consumer writes to get no more messages, in small letters.
 STOP_WORDS = frozenset({"stop", "unsubscribe", "रोकें", "रोको", "बंद", "बंद करें", "स्टॉप"})
 START_WORDS = frozenset({"start", "शुरू", "चालू", "शुरू करें"})
@@ -57,9 +59,10 @@ def parse_template(text: str) -> Template:
         purpose = Purpose(document.pop("purpose"))
         version = document.pop("version")
         always_printed = document.pop("always_printed", False)
+        one_time_code = bool(document.pop("one_time_code", False))
         provider_name = document["whatsapp"].pop("name")
         whatsapp = _texts(purpose, document.pop("whatsapp"))
-        printed = _texts(purpose, document.pop("print"))
+        printed = {} if one_time_code else _texts(purpose, document.pop("print"))
     except (tomllib.TOMLDecodeError, KeyError, ValueError, TypeError, AttributeError) as problem:
         raise BrokenTemplate(f"a message template cannot be read: {problem!r}") from None
     if document:
@@ -67,11 +70,14 @@ def parse_template(text: str) -> Template:
     if type(version) is not int or version < 1 or not isinstance(provider_name, str):
         raise BrokenTemplate(f"template {purpose} needs a whole version from 1 and a name at the provider")
     facts = {fact for texts in (whatsapp, printed) for each in texts.values() for fact in each.placeholders}
+    if one_time_code and (facts != {CODE_FACT} or always_printed):
+        raise BrokenTemplate(f"template {purpose} has a one-time code: its only fact is {CODE_FACT!r}")
     return Template(
         purpose=purpose,
         version=version,
         provider_name=provider_name,
         always_printed=bool(always_printed),
+        one_time_code=one_time_code,
         facts=tuple(sorted(facts)),
         whatsapp=whatsapp,
         printed=printed,

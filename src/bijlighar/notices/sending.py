@@ -127,7 +127,7 @@ def _record(
             jobs.StaleJob
         ):  # another worker has the job by now; what was taken is noted still
             _settle(connection, job=jobs_of[number], message=message, result=result, now=now)
-    _apply(connection, messages=messages, receipts=receipts, now=now)
+    apply_receipts(connection, messages=messages, receipts=receipts, now=now)
 
 
 def _settle(
@@ -181,7 +181,7 @@ def record_status(connection: Connection, *, statuses: Sequence[MessageStatus], 
     ordered = sorted({number for number, _ in receipts})
     for start in range(0, len(ordered), store.NAMES_PER_STATEMENT):
         batch = frozenset(ordered[start : start + store.NAMES_PER_STATEMENT])
-        moved += _apply(
+        moved += apply_receipts(
             connection,
             messages=store.messages_by_id(connection, ids=batch, locked=True),
             receipts=[(number, status) for number, status in receipts if number in batch],
@@ -211,7 +211,7 @@ def _own_number(status: MessageStatus) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _apply(
+def apply_receipts(
     connection: Connection,
     *,
     messages: Mapping[int, Message],

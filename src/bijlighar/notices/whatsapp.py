@@ -50,7 +50,7 @@ class WhatsAppGateway:
 
 
 def body_of(outgoing: Outgoing) -> dict[str, object]:
-    """Return the JSON body that sends a template with named parameters."""
+    """Return the JSON body that sends a template with its parameters."""
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
@@ -59,18 +59,22 @@ def body_of(outgoing: Outgoing) -> dict[str, object]:
         "template": {
             "name": outgoing.template,
             "language": {"code": outgoing.language},
-            "components": [
-                {
-                    "type": "body",
-                    "parameters": [
-                        {"type": "text", "parameter_name": name, "text": words}
-                        for name, words in outgoing.parameters
-                    ],
-                }
-            ],
+            "components": _components(outgoing),
         },
         "biz_opaque_callback_data": outgoing.reference,
     }
+
+
+def _components(outgoing: Outgoing) -> list[dict[str, object]]:
+    """Return the filled parts; an authentication template takes its code twice, for the text and for its button."""
+    if outgoing.one_time_code:
+        code = [{"type": "text", "text": words} for _, words in outgoing.parameters]
+        return [
+            {"type": "body", "parameters": code},
+            {"type": "button", "sub_type": "url", "index": "0", "parameters": code},
+        ]
+    named = [{"type": "text", "parameter_name": name, "text": words} for name, words in outgoing.parameters]
+    return [{"type": "body", "parameters": named}]
 
 
 def _refusal(status: int, answer: Any) -> SendResult:  # noqa: ANN401 - JSON

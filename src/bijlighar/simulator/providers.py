@@ -31,6 +31,7 @@ BODY_BYTES_MAX = 1_048_576
 BACKLOG = 512
 SHUTDOWN_S = 2
 REFERENCE_MAX = 512
+CODE_MAX = 15
 _PHONE = re.compile(r"[1-9][0-9]{7,14}", re.ASCII)
 _SEND = re.compile(r"(?:/v\d+\.\d+)?/\d+/messages", re.ASCII)
 _UNFIT = re.compile(r"[\n\t]| {5,}")
@@ -248,11 +249,7 @@ def _read_message(document: dict[str, Any]) -> tuple[str, str, str, dict[str, st
     if document["messaging_product"] != "whatsapp" or document["type"] != "template":
         raise RefusedByProvider("(#131008) Required parameter is missing", status=400, number=131008)
     phone, template = document["to"], document["template"]
-    words = {
-        parameter["parameter_name"]: parameter["text"]
-        for component in template["components"]
-        for parameter in component["parameters"]
-    }
+    words = _words(template["components"])
     if not _PHONE.fullmatch(phone):
         raise RefusedByProvider("(#131009) Parameter value is not valid: to", status=400, number=131009)
     if any(not text or _UNFIT.search(text) for text in words.values()):
@@ -263,6 +260,22 @@ def _read_message(document: dict[str, Any]) -> tuple[str, str, str, dict[str, st
             "(#131009) Parameter value is not valid: reference", status=400, number=131009
         )
     return phone, template["name"], template["language"]["code"], words
+
+
+def _words(components: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the words by parameter; an authentication template has its code in the text and again in the button."""
+    if any(component["type"] == "button" for component in components):
+        codes = [parameter["text"] for component in components for parameter in component["parameters"]]
+        if len(codes) != 2 or codes[0] != codes[1] or len(codes[0]) > CODE_MAX:
+            raise RefusedByProvider(
+                "(#132018) There is an issue with the parameters", status=400, number=132018
+            )
+        return {"code": codes[0]}
+    return {
+        parameter["parameter_name"]: parameter["text"]
+        for component in components
+        for parameter in component["parameters"]
+    }
 
 
 async def _body(receive: Receive) -> bytes:
