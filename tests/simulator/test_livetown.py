@@ -6,7 +6,7 @@ import pytest
 from bijlighar.base.period import day_number, epoch_seconds
 from bijlighar.simulator.errors import ControlRefused
 from bijlighar.simulator.history import hand_readings, registers_at, truth_of
-from bijlighar.simulator.livetown import BILLING_MINUTES, BILLING_W, BILLING_WH, BILLING_ZONES
+from bijlighar.simulator.memory import BILLING_MINUTES, BILLING_W, BILLING_WH, BILLING_ZONES
 from bijlighar.simulator.model import Kind, LoadFile
 from bijlighar.simulator.rows import Rows
 from bijlighar.simulator.state import COUNTERS_SET_ASIDE

@@ -10,7 +10,7 @@ from typing import Any
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import epoch_seconds, moment_of, parse_moment
-from bijlighar.simulator import history
+from bijlighar.simulator import feeders, history
 from bijlighar.simulator.errors import ControlRefused
 from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.memory import FAILED, PENDING, SENT
@@ -86,6 +86,14 @@ class Control:
     def _set_silence(self, *, serial: str, silent: bool | None) -> None:
         self._live.set_silence(self._device(serial), silent=silent)
 
+    def _fail_feeder(self, *, feeder: str, at: str | None = None) -> int:
+        if at is not None and feeder not in feeders.failed(self._live):
+            self._set_time(now=at)
+        return feeders.fail(self._live, feeder=feeder, quiet=self._quiet)
+
+    def _restore_feeder(self, *, feeder: str) -> int:
+        return feeders.restore(self._live, feeder=feeder, quiet=self._quiet)
+
     def _by_hand(self, *, account: str, connected: bool) -> None:
         consumer = next((c.index for c in self._live.town.consumers if c.account == account), None)
         if consumer is None:
@@ -135,6 +143,7 @@ class Control:
             "silent": self._quiet.serials(),
             "sessions": self._meters.sessions,
             "relays_open": open_relays,
+            "feeders_failed": feeders.failed(live),
             "pushes": self._pushes(),
         }
 
@@ -145,6 +154,8 @@ class Control:
         "restore": _restore,
         "fault": _fault,
         "silence": _set_silence,
+        "fail_feeder": _fail_feeder,
+        "restore_feeder": _restore_feeder,
         "by_hand": _by_hand,
         "swap": _swap,
         "truth": _truth,

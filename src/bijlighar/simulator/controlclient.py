@@ -72,6 +72,19 @@ class TownControl:
         """Silence a meter or let it speak; None leaves it to the seed again."""
         self._ask("silence", serial=serial, silent=silent)
 
+    def fail_feeder(self, feeder: str, at: datetime | None = None) -> int:
+        """
+        Let a feeder fail, now or when the clock comes to `at`, and return how many meters below are without voltage.
+
+        Most of them push a last gasp; none answers or counts until the feeder is restored.
+        """
+        when = {} if at is None else {"at": moment_text(at)}
+        return int(self._ask("fail_feeder", feeder=feeder, **when))
+
+    def restore_feeder(self, feeder: str) -> int:
+        """Restore a feeder that failed, and return how many meters below have voltage again."""
+        return int(self._ask("restore_feeder", feeder=feeder))
+
     def by_hand(self, *, account: str, connected: bool) -> None:
         """Let a fitter cut the supply of an account at the pole, or restore it."""
         self._ask("by_hand", account=account, connected=connected)
@@ -117,6 +130,7 @@ class TownControl:
             silent=tuple(answer["silent"]),
             sessions=answer["sessions"],
             relays_open=tuple(answer["relays_open"]),
+            feeders_failed=tuple(answer["feeders_failed"]),
             pushes=Pushes(**answer["pushes"]),
         )
 

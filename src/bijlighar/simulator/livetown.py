@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bijlighar.base.period import IST, moment_of
-from bijlighar.simulator import physics
+from bijlighar.simulator import physics, supply
 from bijlighar.simulator.errors import ControlRefused
 from bijlighar.simulator.memory import HalfHours, LoggedEvent, Memory
 from bijlighar.simulator.model import INTERVAL_S, LoadFile, Swap, Town
@@ -30,7 +30,7 @@ from bijlighar.simulator.state import (
     unpacked,
 )
 from bijlighar.simulator.statusword import log_of, restores, with_event
-from bijlighar.simulator.wiring import DAY_S, IST_OFFSET_S, Measured, Wiring, day_of, midnight_s
+from bijlighar.simulator.wiring import DAY_S, IST_OFFSET_S, Measured, Seconds, Wiring, day_of, midnight_s
 
 Whole = NDArray[np.int64]
 
@@ -39,18 +39,9 @@ POWER_FAILED, POWER_BACK = 101, 102
 _BLOCK_DAYS_KEPT = 16
 #: Current, other and non-rollover events count as tampering.
 _TAMPER_LOGS = (1, 4, 5)
-#: Rows of the billing fields in memory; the zones of Wh, then of VAh, follow.
-(
-    BILLING_WH,
-    BILLING_VAH,
-    BILLING_W,
-    BILLING_W_AT,
-    BILLING_VA,
-    BILLING_VA_AT,
-    BILLING_MINUTES,
-    BILLING_ZONES,
-) = range(8)
 _MONTHLY = ("demand_w", "demand_w_at", "demand_va", "demand_va_at", "on_minutes")
+#: What is counted of the running half-hour [s].
+_RUNNING = ("drawn_s", "powered_s", "supplied_s", "live_s")
 _COUNTING = ("register_wh", "register_vah", "zone_wh", "zone_vah", *_MONTHLY)
 
 
@@ -67,6 +58,7 @@ class LiveTown:
         self.pushes = pushes
         stored = memory.state()
         self.state: State = unpacked(town, stored) if stored else first_state(town)
+        self._smart = np.array([device.smart for device in town.devices], dtype=bool)
         self.place = {device.serial: device.index for device in town.devices}
         self._blocks: OrderedDict[int, HalfHours] = OrderedDict()
         self._present: tuple[tuple[int, int], Measured] | None = None
@@ -99,6 +91,7 @@ class LiveTown:
             self.memory.rollback()
             self.state = unpacked(self.town, self.memory.state())
             self._blocks.clear()
+            self._present = None
             self.midnights = self.memory.midnights()
             self.billings = self.memory.billings(devices=len(self.town.devices))
             raise
@@ -120,50 +113,49 @@ class LiveTown:
     def _pass(self, to_s: int) -> None:
         """Let time pass, at most to the end of the running day."""
         state, now = self.state, self.now_s
-        state.changed.update(("now", "drawn_s", "supplied_s"))
+        state.changed.update(("now", *_RUNNING))
         midnight = midnight_s(day_of(now) + 1)
         whole = (min(to_s, midnight) - now) // INTERVAL_S
-        drawing = self.drawing()
         if now % INTERVAL_S == 0 and whole:
-            self._complete(now, whole, drawing * INTERVAL_S, state.supply_on * INTERVAL_S)
+            self._complete(now, whole, supply.seconds(self.wiring, self.state, INTERVAL_S))
             state.now[0] = now + whole * INTERVAL_S
         else:
             boundary = (now // INTERVAL_S + 1) * INTERVAL_S
             until = min(boundary, to_s)
-            state.drawn_s += drawing * (until - now)
-            state.supplied_s += state.supply_on * (until - now)
+            passed = supply.seconds(self.wiring, self.state, until - now)
+            state.drawn_s += passed.drawn
+            state.powered_s += passed.powered
+            state.supplied_s += passed.supplied
+            state.live_s += passed.live
             if until == boundary:
-                self._complete(boundary - INTERVAL_S, 1, state.drawn_s, state.supplied_s)
-                state.drawn_s[:] = 0
-                state.supplied_s[:] = 0
+                running = Seconds(
+                    drawn=state.drawn_s, powered=state.powered_s, supplied=state.supplied_s, live=state.live_s
+                )
+                self._complete(boundary - INTERVAL_S, 1, running)
+                for name in _RUNNING:
+                    getattr(state, name)[:] = 0
             state.now[0] = until
         if self.now_s == midnight:
             self._close_day(midnight)
 
     def powered(self) -> NDArray[np.bool_]:
         """Return which meters hang and have voltage."""
-        return self.hanging() & ~self._has_fault("power_failure")
+        return supply.powered(self.wiring, self.state)
 
-    def hanging(self) -> NDArray[np.bool_]:
-        """Return which meters hang."""
-        return (self.state.hung_from <= self.now_s) & (self.now_s < self.state.hung_to)
+    def has_power(self, device: int) -> bool:
+        """Return whether a meter has voltage, wherever it is."""
+        return supply.has_power(self.wiring, self.state, device)
 
-    def drawing(self) -> NDArray[np.bool_]:
-        """Return which meters let current through."""
-        wiring, state = self.wiring, self.state
-        connected = ~wiring.at_consumer | state.supply_on[wiring.consumer_of]
-        drawing: NDArray[np.bool_] = (state.relay_closed | ~wiring.has_relay) & connected & self.powered()
-        return drawing
+    def _complete(self, start: int, count: int, seconds: Seconds) -> None:
+        """
+        Count `count` half-hours of one day, all with the same seconds.
 
-    def _complete(self, start: int, count: int, drawn_s: Whole, supplied_s: Whole) -> None:
-        """Count `count` half-hours of one day, all with the same seconds of current."""
+        A meter writes no row for a half-hour in which it had no voltage at all: it was off, as its clock's log says.
+        """
         starts = start + INTERVAL_S * np.arange(count, dtype=np.int64)
-        powered = self.powered()
-        measured = self.wiring.measure(
-            starts=starts, drawn_s=drawn_s, supplied_s=supplied_s, dark=self._has_fault("power_failure")
-        )
+        measured = self.wiring.measure(starts=starts, seconds=seconds)
         self._count(starts, measured)
-        self.state.on_minutes += powered * (count * INTERVAL_S // 60)
+        self.state.on_minutes += seconds.powered * count // 60
         self.memory.add_half_hours(
             HalfHours(
                 starts=starts,
@@ -171,7 +163,7 @@ class LiveTown:
                 apparent_vah=measured.apparent_vah.astype(np.int32),
                 volt=physics.hundredths(measured.volt).astype(np.int32),
                 amp=physics.hundredths(measured.amp).astype(np.int32),
-                present=np.tile(powered | (drawn_s > 0), (count, 1)),
+                present=np.tile((seconds.powered > 0) | (seconds.drawn > 0), (count, 1)),
                 stolen_wh=measured.stolen_wh.astype(np.int32),
                 line_loss_wh=measured.line_loss_wh.astype(np.int32),
                 own_loss_wh=measured.own_loss_wh.astype(np.int32),
@@ -209,7 +201,7 @@ class LiveTown:
         fields = np.concatenate([np.stack(monthly), state.zone_wh, state.zone_vah])
         self.memory.add_billing(at=at, fields=fields)
         self.billings.append((at, fields))
-        state.billings += self.hanging()
+        state.billings += supply.hanging(self.state)
         for name in _MONTHLY:
             getattr(state, name)[:] = 0
         state.changed.update((*_MONTHLY, "billings"))
@@ -235,9 +227,7 @@ class LiveTown:
         if self._present is None or self._present[0] != (start, self._moves):
             measured = self.wiring.measure(
                 starts=np.array([start], dtype=np.int64),
-                drawn_s=self.drawing() * INTERVAL_S,
-                supplied_s=self.state.supply_on * INTERVAL_S,
-                dark=self._has_fault("power_failure"),
+                seconds=supply.seconds(self.wiring, self.state, INTERVAL_S),
             )
             self._present = ((start, self._moves), measured)
         return self._present[1]
@@ -259,10 +249,6 @@ class LiveTown:
         """Return whether a fault is on at a meter."""
         return bool(self.state.faults[FAULTS.index(name), device])
 
-    def _has_fault(self, name: str) -> NDArray[np.bool_]:
-        faulty: NDArray[np.bool_] = self.state.faults[FAULTS.index(name)]
-        return faulty
-
     def set_fault(self, device: int, name: str, *, on: bool) -> None:
         """
         Let a fault begin or end; a failing supply sends its last gasp and a returning one its first breath.
@@ -273,11 +259,23 @@ class LiveTown:
             raise ControlRefused(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
         if self.has_fault(device, name) == on:
             return
-        with self.saving():
-            if name == "power_failure":
-                self._happen(device, POWER_FAILED if on else POWER_BACK, alert=True)
+        with self.switching(tells=np.ones(len(self.town.devices), dtype=bool)):
             self.state.faults[FAULTS.index(name), device] = on
             self.state.changed.add("faults")
+
+    @contextmanager
+    def switching(self, *, tells: NDArray[np.bool_]) -> Iterator[None]:
+        """
+        Log at each meter whose voltage goes or comes in the block that it did, and save.
+
+        Those of `tells` push a last gasp or a first breath, too.
+        """
+        with self.saving():
+            before = self.powered()
+            yield
+            for device in np.flatnonzero((before ^ self.powered()) & self._smart):
+                code = POWER_FAILED if before[device] else POWER_BACK
+                self._happen(int(device), code, alert=bool(tells[device]))
 
     def set_silence(self, device: int, *, silent: bool | None) -> None:
         """Silence a meter, let it speak, or leave it to the seed again."""
@@ -291,7 +289,7 @@ class LiveTown:
 
         :raises ControlRefused: if the meter cannot tell of it.
         """
-        if not self.town.devices[device].smart or not self.hanging()[device]:
+        if not self.town.devices[device].smart or not supply.hanging(self.state)[device]:
             raise ControlRefused(f"{self.town.devices[device].serial} is no smart meter that hangs now")
         with self.saving():
             self._happen(device, code, alert=True)

@@ -35,6 +35,17 @@ CREATE TABLE IF NOT EXISTS push (
 """
 
 PENDING, SENT, FAILED = "pending", "sent", "failed"
+#: Rows of the billing fields in memory; the zones of Wh, then of VAh, follow.
+(
+    BILLING_WH,
+    BILLING_VAH,
+    BILLING_W,
+    BILLING_W_AT,
+    BILLING_VA,
+    BILLING_VA_AT,
+    BILLING_MINUTES,
+    BILLING_ZONES,
+) = range(8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

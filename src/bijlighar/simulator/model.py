@@ -366,4 +366,5 @@ class TownStatus:
     silent: tuple[str, ...]
     sessions: int
     relays_open: tuple[str, ...]
+    feeders_failed: tuple[str, ...]
     pushes: Pushes

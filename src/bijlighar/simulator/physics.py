@@ -115,8 +115,14 @@ def source_volt(grid: Grid, *, starts: Whole) -> Reals:
     return NOMINAL_V + 2.0 - sag[:, None] + np.array(rows).reshape(len(starts), len(grid.kva))
 
 
-def flow(grid: Grid, *, starts: Whole, registered_wh: Whole, stolen_wh: Whole) -> Flow:
-    """Return what flows when the consumers draw `registered_wh` + `stolen_wh` (half-hours by consumers) [Wh]."""
+def flow(
+    grid: Grid, *, starts: Whole, registered_wh: Whole, stolen_wh: Whole, live_share: Reals | float = 1.0
+) -> Flow:
+    """
+    Return what flows when the consumers draw `registered_wh` + `stolen_wh` (half-hours by consumers) [Wh].
+
+    `live_share` is the part of each half-hour, by transformer, in which it had voltage: without any it loses nothing.
+    """
     drawn_wh = registered_wh + stolen_wh
     drawn_va = drawn_wh / grid.power_factor / _HALF_HOUR_H
     source = source_volt(grid, starts=starts)
@@ -135,7 +141,7 @@ def flow(grid: Grid, *, starts: Whole, registered_wh: Whole, stolen_wh: Whole) -
     drawn_vah = _by_group(apparent_vah(drawn_wh, grid.power_factor), grid.transformer_of, len(grid.kva))
     input_wh, input_vah = consumed + line_loss, drawn_vah + line_loss
     loading = input_vah / _HALF_HOUR_H / 1000.0 / grid.kva
-    own_loss = _whole((grid.no_load_w + grid.load_w * loading**2) * _HALF_HOUR_H)
+    own_loss = _whole((grid.no_load_w * live_share + grid.load_w * loading**2) * _HALF_HOUR_H)
     return Flow(
         volt=_at_consumers(grid, volt),
         source_volt=np.broadcast_to(source[:, :, None], (*source.shape, 3)),

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bijlighar.dlms import clock
-from bijlighar.simulator.livetown import (
+from bijlighar.simulator.livetown import LiveTown
+from bijlighar.simulator.memory import (
     BILLING_MINUTES,
     BILLING_VA,
     BILLING_VA_AT,
@@ -17,9 +18,8 @@ from bijlighar.simulator.livetown import (
     BILLING_W_AT,
     BILLING_WH,
     BILLING_ZONES,
-    LiveTown,
+    HalfHours,
 )
-from bijlighar.simulator.memory import HalfHours
 from bijlighar.simulator.model import INTERVAL_S, INTERVALS_PER_DAY, TIME_ZONES, Device
 from bijlighar.simulator.state import NEVER_S
 from bijlighar.simulator.wiring import DAY_S, day_of

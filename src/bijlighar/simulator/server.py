@@ -116,7 +116,7 @@ class Meters:
         now = live.now_s
         return bool(
             state.hung_from[device] <= now < state.hung_to[device]
-            and not live.has_fault(device, "power_failure")
+            and live.has_power(device)
             and not live.has_fault(device, "silent")
             and not self.quiet.is_silent(device)
         )
@@ -155,6 +155,9 @@ class MeterConnection(asyncio.Protocol):
         """Take octets and answer what they ask."""
         association, transport, live = self._association, self._transport, self._meters.live
         if association is None or transport is None or live.has_fault(self._device, "mute"):
+            return
+        if not live.has_power(self._device):
+            reset(transport)
             return
         if live.has_fault(self._device, "garbage"):
             transport.write(os.urandom(_GARBAGE_OCTETS))

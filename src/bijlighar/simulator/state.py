@@ -38,9 +38,11 @@ Whole = NDArray[np.int64]
 @dataclass(slots=True, kw_only=True)
 class State:
     """
-    The state of the meters (columns: meters; `supply_on`, `supplied_s`: consumers), changed in place.
+    The state of the meters (columns: meters; `supply_on`, `supplied_s`: consumers; `live_s`: transformers;
+    `feeder_failed`: feeders), changed in place.
 
-    `now` holds the town's time; `drawn_s` how many seconds of the running half-hour each meter let current through;
+    `now` holds the town's time; `drawn_s` how many seconds of the running half-hour each meter let current through,
+    `powered_s` in how many it had voltage, `live_s` in how many a transformer had;
     `hung_from` and `hung_to` when it hangs; `own_counter` the next invocation counter to use and `set_aside` the
     first that is not set aside yet; `received` the last counter of each client; `silence` -1 where the seed decides.
     """
@@ -56,7 +58,10 @@ class State:
     demand_va_at: Whole
     on_minutes: Whole
     drawn_s: Whole
+    powered_s: Whole
     supplied_s: Whole
+    live_s: Whole
+    feeder_failed: NDArray[np.bool_]
     supply_on: NDArray[np.bool_]
     relay_closed: NDArray[np.bool_]
     hung_from: Whole
@@ -103,7 +108,10 @@ def first_state(town: Town) -> State:
         demand_va_at=_zeros(count),
         on_minutes=_zeros(count),
         drawn_s=_zeros(count),
+        powered_s=_zeros(count),
         supplied_s=_zeros(consumers),
+        live_s=_zeros(len(town.transformers)),
+        feeder_failed=np.zeros(len(town.feeders), dtype=bool),
         supply_on=np.ones(consumers, dtype=bool),
         relay_closed=np.ones(count, dtype=bool),
         hung_from=np.array(hung, dtype=np.int64),

@@ -17,6 +17,7 @@ IST_OFFSET_S = 19_800
 DAY_S = 86_400
 _DAYS_OF_DEMAND_KEPT = 4
 _FEEDER_SAG = 0.006
+_ABOVE_ALL = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,21 @@ def midnight_s(day: int) -> int:
     return day * DAY_S - IST_OFFSET_S
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seconds:
+    """
+    How many seconds of each half-hour [s] something was so.
+
+    `drawn`: a meter let current through; `powered`: a meter had voltage; `supplied`: a consumer was connected to a
+    line with voltage; `live`: a transformer had voltage.
+    """
+
+    drawn: Whole
+    powered: Whole
+    supplied: Whole
+    live: Whole
+
+
 class Wiring:
     """
     The fixed connections of a town.
@@ -75,6 +91,13 @@ class Wiring:
             [-1 if d.consumer is None else d.consumer for d in devices], dtype=np.intp
         )
         self.at_consumer = self.consumer_of >= 0
+        #: The feeder above; a feeder's own meter stands before the breaker, at the bus, and keeps its voltage.
+        self.below = np.array(
+            [_ABOVE_ALL if d.kind is Kind.FEEDER else town.feeders.index(d.feeder) for d in devices],
+            dtype=np.intp,
+        )
+        self.feeder_of_transformer = self._grid.feeder_of
+        self.feeder_of_consumer = self._grid.feeder_of[self._grid.transformer_of]
         self.has_relay = np.array([d.smart and d.kind.has_relay for d in devices], dtype=bool)
         self._fed = np.flatnonzero(self.at_consumer)
         codes = [transformer.code for transformer in town.transformers]
@@ -102,30 +125,34 @@ class Wiring:
             dtype=np.int64,
         )
 
-    def measure(
-        self, *, starts: Whole, drawn_s: Whole, supplied_s: Whole, dark: NDArray[np.bool_]
-    ) -> Measured:
+    def measure(self, *, starts: Whole, seconds: Seconds) -> Measured:
         """
-        Return what half-hours of one day amount to.
+        Return what half-hours of one day amount to, all with the same `seconds`.
 
-        Meters let current through for `drawn_s` [s] of each, consumers are connected for `supplied_s` [s] of each;
-        `dark` meters have no voltage.
+        The voltage of a half-hour is the mean of the seconds in which there was any; without any it is 0.
         """
         wanted, past_meter = self.wanted(starts)
-        stolen = past_meter * supplied_s // INTERVAL_S
+        drawn_s = seconds.drawn
+        stolen = past_meter * seconds.supplied // INTERVAL_S
         energy = np.zeros((len(starts), len(drawn_s)), dtype=np.int64)
         fed = self._fed
         energy[:, fed] = (wanted - past_meter)[:, self.consumer_of[fed]] * drawn_s[fed] // INTERVAL_S
         registered = np.zeros_like(stolen)
         np.add.at(registered.T, self.consumer_of[fed], energy[:, fed].T)
-        flow = physics.flow(self._grid, starts=starts, registered_wh=registered, stolen_wh=stolen)
+        flow = physics.flow(
+            self._grid,
+            starts=starts,
+            registered_wh=registered,
+            stolen_wh=stolen,
+            live_share=seconds.live / INTERVAL_S,
+        )
         apparent = physics.apparent_vah(energy, self.power_factor)
         energy[:, self._transformer_meters] = flow.input_wh[:, self._transformers]
         apparent[:, self._transformer_meters] = flow.input_vah[:, self._transformers]
         energy[:, self._feeder_meters] = flow.feeder_wh[:, self._feeders]
         apparent[:, self._feeder_meters] = flow.feeder_vah[:, self._feeders]
         volt = self._volt(flow, starts)
-        volt[:, dark[self.device_of_channel]] = 0.0
+        volt[:, (seconds.powered == 0)[self.device_of_channel]] = 0.0
         return Measured(
             energy_wh=energy,
             apparent_vah=apparent,
