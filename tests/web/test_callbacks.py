@@ -326,7 +326,9 @@ class TestBill:
             answer = client.get(f"/b/{wrong}")
             assert answer.status_code in (400, 404), wrong
             assert not answer.content.startswith(b"%PDF-")
-        assert client.get(f"/b/{flipped}").json()["error"] == "billing.unknown-bill"
+        told = client.get(f"/b/{flipped}")
+        assert (told.status_code, told.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "इस लिंक का कोई बिल नहीं है" in told.text
 
 
 class TestNotice:

@@ -147,6 +147,7 @@ def _settings(ports: Ports) -> dict[str, SettingValue]:
         "whatsapp.app_secret": secrets.token_hex(16),
         "whatsapp.verify_token": secrets.token_hex(8),
         "gateway.url": f"http://{LOCAL}:{ports.providers}",
+        "gateway.pages": f"http://{LOCAL}:{ports.providers}",
         "gateway.key_id": "rzp_test_bijlighar",
         "gateway.key_secret": secrets.token_hex(16),
         "gateway.webhook_secret": secrets.token_hex(16),

@@ -74,6 +74,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("whatsapp.app_secret", "", "Secret that signs the provider's callbacks."),
     Setting("whatsapp.verify_token", "", "Word that the provider repeats when it registers the callback."),
     Setting("gateway.url", "https://api.razorpay.com", "Base of the payment gateway's API."),
+    Setting("gateway.pages", "https://rzp.io", "Where the gateway's own payment pages are; forms may lead there."),
     Setting("gateway.key_id", "", "Key id at the payment gateway; empty = payments are not fetched."),
     Setting("gateway.key_secret", "", "Key secret at the payment gateway."),
     Setting("gateway.webhook_secret", "", "Secret that signs the gateway's callbacks."),

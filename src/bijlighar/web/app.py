@@ -1,33 +1,52 @@
 """The web application of one home."""
 
-import logging
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
+from litestar.config.csrf import CSRFConfig
 from litestar.exceptions import HTTPException
 from litestar.plugins import InitPlugin
+from litestar.types import ControllerRouterHandler
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.runtime.line import Line
-from bijlighar.web import callbacks, documents, health
-
-log = logging.getLogger(__name__)
+from bijlighar.runtime.sessions import SAME_SITE, is_secure
+from bijlighar.web import problems, signing
+from bijlighar.web.access import guard
+from bijlighar.web.api import callbacks, documents, health
+from bijlighar.web.assets import show_asset
 
 BODY_BYTES_MAX = 1_048_576
-#: The status of an anticipated failure by its code; 400 for the others.
-STATUS_OF = {
-    "runtime.forged-callback": 403,
-    "runtime.unknown-document": 404,
-    "billing.unknown-bill": 404,
-    "storage.unusable-database": 503,
-}
+#: Nothing is taken from elsewhere, no script or style stands in a page; a form may go on to the payment gateway.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; form-action 'self'{gateway}; base-uri 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), screen-wake-lock=(self), autoplay=(self)",
     "Cache-Control": "no-store",
 }
+CSRF_KEY = "forms"
+
+ROUTES: tuple[ControllerRouterHandler, ...] = (
+    callbacks.verify_messages,
+    callbacks.take_message_event,
+    callbacks.take_payment_event,
+    documents.show_bill,
+    documents.show_notice,
+    health.show_health,
+    show_asset,
+    signing.show_sign_in,
+    signing.sign_in,
+    signing.sign_out,
+    signing.choose_language,
+)
 
 
 class LinePlugin(InitPlugin):
@@ -43,51 +62,50 @@ class LinePlugin(InitPlugin):
         return app_config
 
 
-def create_app(line: Line) -> Litestar:
-    """Return the application."""
+def create_app(line: Line, extra: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """Return the application; `extra` are the routes that a demo's home has beside the others."""
+    policy = POLICY.format(gateway=_gateway(line))
+
+    async def with_headers(response: Response[Any]) -> Response[Any]:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Content-Security-Policy", policy)
+        return response
+
+    def told(answer: Any) -> Any:  # noqa: ANN401 - the framework's own types of handlers
+        def handle(request: Request[Any, Any, Any], problem: Any) -> Response[Any]:  # noqa: ANN401
+            response: Response[Any] = answer(request, problem)
+            for name, value in {**HEADERS, "Content-Security-Policy": policy}.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return handle
+
     return Litestar(
-        route_handlers=[
-            callbacks.verify_messages,
-            callbacks.take_message_event,
-            callbacks.take_payment_event,
-            documents.show_bill,
-            documents.show_notice,
-            health.show_health,
-        ],
+        route_handlers=[*ROUTES, *extra],
+        guards=[guard],
         plugins=[LinePlugin(line)],
-        exception_handlers={BijligharError: _anticipated, HTTPException: _http, Exception: _fault},
+        exception_handlers={
+            BijligharError: told(problems.anticipated),
+            HTTPException: told(problems.http),
+            Exception: told(problems.fault),
+        },
+        csrf_config=CSRFConfig(
+            secret=line.home.key(CSRF_KEY).hex(),
+            cookie_name="bijlighar_form",
+            cookie_httponly=True,
+            cookie_samesite=SAME_SITE,
+            cookie_secure=is_secure(line),
+            exclude="^/callbacks/",
+        ),
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
-        after_request=_with_headers,
+        after_request=with_headers,
         logging_config=None,
     )
 
 
-async def _with_headers(response: Response[Any]) -> Response[Any]:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
-
-
-def _anticipated(_request: Request[Any, Any, Any], problem: BijligharError) -> Response[dict[str, str]]:
-    status = STATUS_OF.get(problem.code, 400)
-    log.warning("refused with %d: %s [%s]", status, problem, problem.code)
-    return Response({"error": problem.code, "message": str(problem)}, status_code=status, headers=HEADERS)
-
-
-def _http(_request: Request[Any, Any, Any], problem: HTTPException) -> Response[dict[str, str]]:
-    return Response(
-        {"error": "web.http", "message": problem.detail}, status_code=problem.status_code, headers=HEADERS
-    )
-
-
-def _fault(_request: Request[Any, Any, Any], problem: Exception) -> Response[dict[str, str]]:
-    log.error("a request failed", exc_info=problem)
-    return Response(
-        {
-            "error": "web.fault",
-            "message": "the request failed here and was written down; it can be sent again",
-        },
-        status_code=500,
-        headers=HEADERS,
-    )
+def _gateway(line: Line) -> str:
+    """Return where a payment's form goes on to: the pages of the gateway."""
+    pages = line.home.settings.text("gateway.pages")
+    return f" {pages}" if pages else ""

@@ -14,7 +14,7 @@ Mode = Annotated[str, QueryParameter(name="hub.mode", max_length=64)]
 Token = Annotated[str, QueryParameter(name="hub.verify_token", max_length=512)]
 
 
-@get("/callbacks/whatsapp", sync_to_thread=False)
+@get("/callbacks/whatsapp", sync_to_thread=False, opt={"public": True})
 def verify_messages(
     request: Request[Any, Any, Any], mode: Mode = "", token: Token = "", challenge: Challenge = ""
 ) -> Response[str]:
@@ -23,7 +23,7 @@ def verify_messages(
     return Response(answer, media_type=MediaType.TEXT)
 
 
-@post("/callbacks/whatsapp", status_code=200)
+@post("/callbacks/whatsapp", status_code=200, opt={"public": True})
 async def take_message_event(
     request: Request[Any, Any, Any],
     signature: Annotated[str, HeaderParameter(name="X-Hub-Signature-256", max_length=256)] = "",
@@ -34,7 +34,7 @@ async def take_message_event(
     return {"result": "stored" if new else "known"}
 
 
-@post("/callbacks/payment", status_code=200)
+@post("/callbacks/payment", status_code=200, opt={"public": True})
 async def take_payment_event(
     request: Request[Any, Any, Any],
     signature: Annotated[str, HeaderParameter(name="X-Razorpay-Signature", max_length=256)] = "",

@@ -14,7 +14,7 @@ Token = Annotated[str, Parameter(max_length=128)]
 LanguageChoice = Annotated[Literal["hi", "en"] | None, QueryParameter(name="lang")]
 
 
-@get("/b/{token:str}", sync_to_thread=True)
+@get("/b/{token:str}", sync_to_thread=True, opt={"public": True})
 def show_bill(request: Request[Any, Any, Any], token: Token, language: LanguageChoice = None) -> File:
     """Show a bill as PDF, in the consumer's language or the one that is asked for."""
     file = documents.bill_by_link(line_of(request), token=token, language=language)
@@ -23,7 +23,7 @@ def show_bill(request: Request[Any, Any, Any], token: Token, language: LanguageC
     )
 
 
-@get("/n/{reference:str}/{signature:str}", sync_to_thread=True)
+@get("/n/{reference:str}/{signature:str}", sync_to_thread=True, opt={"public": True})
 def show_notice(request: Request[Any, Any, Any], reference: Token, signature: Token) -> Response[str]:
     """Show the whole text of a statutory notice, as it was printed."""
     message = documents.notice_by_link(line_of(request), reference=reference, signature=signature)

@@ -8,7 +8,7 @@ from bijlighar.runtime.health import health
 from bijlighar.web.shared import line_of
 
 
-@get("/health", sync_to_thread=True)
+@get("/health", sync_to_thread=True, opt={"public": True})
 def show_health(request: Request[Any, Any, Any]) -> Response[dict[str, object]]:
     """Return what is pending and what fails; 503 where a step fails again and again."""
     report = health(line_of(request))

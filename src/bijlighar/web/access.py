@@ -1,0 +1,84 @@
+"""
+Who may reach which route: each route says so in its `opt`, and one guard decides.
+
+A route has exactly one of: `public=True` (anybody), `view=View.…` (who may see that page), `act=Act.…` (who may do
+that), `signed_in=True` (anybody who is signed in), `account=True` (a consumer who is signed in). One that has none is
+refused to everybody. The scope by the office tree is the doors' own: they are given the person's name.
+"""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import PermissionDeniedException
+from litestar.handlers.base import BaseRouteHandler
+
+from bijlighar.base.errors import BijligharError
+from bijlighar.offices import queries as offices
+from bijlighar.offices import rules
+from bijlighar.offices.model import Act, View
+from bijlighar.runtime.clock import wall
+from bijlighar.runtime.sessions import SESSION_COOKIE
+from bijlighar.web.shared import SESSION, line_of, session_of
+
+KINDS = frozenset({"public", "view", "act", "signed_in", "account"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What a browser says of where a request comes from; another site's form is refused before anything is read.
+OWN_SITE = frozenset({"same-origin", "none"})
+
+
+class SignInNeeded(BijligharError):
+    """Nobody is signed in."""
+
+    code = "web.sign-in-needed"
+
+
+class ForeignForm(BijligharError):
+    """A form came from another site."""
+
+    code = "web.foreign-form"
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """
+    Let a request pass to its route, or refuse it.
+
+    :raises SignInNeeded: if the route needs a person and nobody is signed in.
+    :raises NotPermitted: if the person's roles do not allow it.
+    :raises PermissionDeniedException: if the route does not say who may reach it.
+    """
+    needed = {kind: handler.opt[kind] for kind in KINDS if handler.opt.get(kind)}
+    if len(needed) != 1:
+        raise PermissionDeniedException("this address does not say who may reach it")
+    _refuse_foreign(connection)
+    if "public" in needed or "account" in needed:
+        _load(connection)
+        return
+    _load(connection)
+    session = session_of(connection)
+    if session is None:
+        raise SignInNeeded("sign in first")
+    match needed:
+        case {"view": View() as view}:
+            rules.check_view(person=session.person, view=view)
+        case {"act": Act() as act}:
+            rules.check_permitted(person=session.person, act=act, office=None, branch_of_person=())
+        case {"signed_in": True}:
+            pass
+        case _:
+            raise PermissionDeniedException("this address does not say who may reach it")
+
+
+def _load(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    token = connection.cookies.get(SESSION_COOKIE)
+    connection.scope["state"][SESSION] = None
+    if token:
+        with line_of(connection).database.read() as opened:
+            connection.scope["state"][SESSION] = offices.session(opened, token=token, wall=wall())
+
+
+def _refuse_foreign(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    if connection.scope.get("method") in SAFE_METHODS:
+        return
+    site = connection.headers.get("sec-fetch-site", "none")
+    if site not in OWN_SITE and not connection.url.path.startswith("/callbacks/"):
+        raise ForeignForm("this form was sent from another site; open the page here and send it again")
