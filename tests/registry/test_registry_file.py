@@ -98,7 +98,8 @@ class TestParseRegistry:
             ({"account": "", "meter_type": "transformer"}, "column transformer: empty"),
             ({"account": "", "meter_type": "feeder", "transformer": "T1"}, "column feeder: empty"),
             ({"meter": "M" * 33}, "column meter: longer than 32"),
-            ({"account": "A" * 65}, "column account: longer than 64"),
+            ({"account": "A" * 33}, "column account: longer than 32"),
+            ({"name": "A" * 201}, "column name: longer than 200"),
         ],
     )
     def test_refuses_a_wrong_cell_with_its_line_and_column(self, cells, said):

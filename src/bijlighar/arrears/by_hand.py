@@ -12,6 +12,7 @@ from bijlighar.arrears.model import NewCircumstance, Order, OrderEvent, OrderSta
 from bijlighar.arrears.policy import Policy
 from bijlighar.arrears.releasing import Signer, reconnect, release_paid, take_back
 from bijlighar.base.period import local_date
+from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.headend import operations as headend
 from bijlighar.headend.model import ControlAction, ControlReason
 from bijlighar.ledger import operations as ledger
@@ -120,7 +121,9 @@ def add_reason(
 
     :raises NotPermitted: if the person may not.
     :raises ReasonNeeded: if it is `arrears`, which only a verified disconnection brings, or the note is empty.
+    :raises InvalidValue: if the note is too long, or no text.
     """
+    check_text(note, what="the note", letters_max=NOTE_MAX)
     if reason is ControlReason.ARREARS or not note.strip():
         raise ReasonNeeded("name the reason (not arrears) and the paper it rests on")
     who = _authorise(connection, account=account, act=ACT_OF_REASON[reason], person=person)
@@ -187,7 +190,10 @@ def enter_circumstance(
 
     :raises NotPermitted: if the person may not.
     :raises ReasonNeeded: if the note, which names the paper, is empty.
+    :raises InvalidValue: if the note or the document is too long, or no text.
     """
+    check_text(circumstance.note, what="the note", letters_max=NOTE_MAX)
+    check_text(circumstance.document, what="the document", letters_max=CODE_MAX)
     note, account = circumstance.note.strip(), circumstance.account
     if not note:
         raise ReasonNeeded("name the paper that it rests on")

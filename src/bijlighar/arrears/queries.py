@@ -27,6 +27,7 @@ from bijlighar.arrears.model import (
 from bijlighar.arrears.order_store import CommandRow, DecisionRow
 from bijlighar.arrears.policy import Policy
 from bijlighar.base.period import local_date, local_time
+from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.headend import queries as headend
 from bijlighar.headend.model import ControlReason
 from bijlighar.offices import queries as offices
@@ -90,7 +91,12 @@ def orders(
     office: str | None = None,
     limit: int = ORDERS_MAX,
 ) -> tuple[Order, ...]:
-    """Return orders by number."""
+    """
+    Return orders by number.
+
+    :raises InvalidValue: if no account can have this number.
+    """
+    check_text(account or "", what="the account number", letters_max=CODE_MAX)
     below = None if office is None else offices.offices_below(connection, code=office)
     return order_store.orders(
         connection, states=states, account=account, offices=below, limit=min(limit, ORDERS_MAX)
@@ -246,7 +252,9 @@ def facts(connection: Connection, *, account: str, policy: Policy, now: datetime
     Return everything a decision about an account depends on, as it stands now.
 
     :raises UnknownAccount: if the registry has no such account.
+    :raises InvalidValue: if no account can have this number.
     """
+    check_text(account, what="the account number", letters_max=CODE_MAX)
     active = order_store.active_order(connection, account=account)
     return gather.facts_of(
         connection,

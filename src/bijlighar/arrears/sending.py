@@ -14,6 +14,7 @@ from bijlighar.arrears.errors import NothingRunning, ReasonNeeded
 from bijlighar.arrears.model import Decision, Order, OrderEvent, OrderState, Stage, Way
 from bijlighar.arrears.policy import Policy
 from bijlighar.arrears.releasing import SETTLED, Signer, recall
+from bijlighar.base.text import NOTE_MAX, check_text
 from bijlighar.headend import operations as headend
 from bijlighar.headend.model import ControlAction, ControlOrder, ControlReason
 from bijlighar.offices import operations as offices
@@ -23,7 +24,6 @@ from bijlighar.storage.engine import Database
 ORDERS_PER_RUN = 500
 #: A refusal that time may heal is looked at again after this.
 RETRY = timedelta(minutes=15)
-REASON_MAX = 500
 #: Refusals that no waiting heals: the order is cancelled, and only a new list and a new approval can bring it back.
 FINAL_REFUSALS = frozenset(
     {
@@ -251,4 +251,4 @@ def _reason(text: str) -> str:
     stripped = " ".join(text.split())
     if not stripped:
         raise ReasonNeeded("say why, with --reason TEXT; it is kept in the audit")
-    return stripped[:REASON_MAX]
+    return check_text(stripped, what="the reason", letters_max=NOTE_MAX)

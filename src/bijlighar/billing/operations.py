@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Month, local_date
+from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.base.words import Language
 from bijlighar.billing import content, loading, queries, rules, store, typesetting
 from bijlighar.billing.errors import CannotBill, MonthNotOver, NothingParked
@@ -312,7 +313,9 @@ def correct(
     :raises UnknownBill: if there is no such bill.
     :raises NotPermitted: if the person may not correct bills of the account's office.
     :raises CannotBill: if the month cannot be billed under today's facts.
+    :raises InvalidValue: if the reason is too long, or no text.
     """
+    check_text(reason, what="the reason", letters_max=NOTE_MAX)
     today = local_date(now)
     terms = _Terms(
         issued_on=today, due_on=today + timedelta(days=due_days), base_url=bill_base_url.rstrip("/"), now=now
@@ -371,7 +374,10 @@ def release(
 
     :raises NothingParked: if it is not parked for that.
     :raises NotPermitted: if the person may not run bills of the account's office.
+    :raises InvalidValue: if the reason is too long, or no text.
     """
+    check_text(account, what="the account number", letters_max=CODE_MAX)
+    check_text(reason, what="the reason", letters_max=NOTE_MAX)
     with database.write() as connection:
         found = store.item(connection, month=month, account=account)
         if found is None or found.state is not ItemState.PARKED or found.reason is not Reason.IMPLAUSIBLE:

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Month, day_number, local_date
+from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.billing import rules, store
 from bijlighar.billing.errors import UnknownBill
 from bijlighar.billing.model import Bill, BillKind, Item, ItemState, Reason, RunReport
@@ -21,7 +22,9 @@ def bill(connection: Connection, *, number: str) -> Bill:
     Return the bill with this number.
 
     :raises UnknownBill: if there is none.
+    :raises InvalidValue: if no bill can have this number.
     """
+    check_text(number, what="the bill's number", letters_max=CODE_MAX)
     for found in store.bills(connection, number=number.strip().upper()):
         return found
     hint = (

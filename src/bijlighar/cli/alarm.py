@@ -4,6 +4,7 @@ import click
 
 from bijlighar.alarms import operations, queries
 from bijlighar.alarms.model import STATE_NAMES, Alarm
+from bijlighar.base.text import NOTE_MAX, check_text
 from bijlighar.cli.common import format_option, home_option, print_json, print_line, print_table
 from bijlighar.cli.office import NUMBER, local_text
 from bijlighar.runtime.home import Home
@@ -84,6 +85,7 @@ def _document(item: Alarm) -> dict[str, object]:
 @home_option
 def ack(number: int, person: str, note: str, home: Home) -> None:
     """Acknowledge alarm NUMBER."""
+    check_text(note, what="the note", letters_max=NOTE_MAX)
     found = operations.acknowledge(
         home.database, number=number, person=person, now=home.clock.now(), note=note
     )

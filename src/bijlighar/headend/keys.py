@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bijlighar.base.errors import InvalidValue
+from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.headend.errors import BrokenKeysFile, SealedKeys
 from bijlighar.headend.model import MeterKeys
 
@@ -117,11 +119,12 @@ def _entry(number: int, entry: object) -> MeterKeys:
     serial = entry.get("serial")
     if not isinstance(serial, str) or not serial:
         raise BrokenKeysFile(f"entry {number} of the keys file has no serial")
+    _check(f"entry {number} of the keys file: serial", serial, letters_max=CODE_MAX)
     where = f"meter {serial} of the keys file"
     return MeterKeys(
         serial=serial,
         system_title=_octets(where, entry, "system_title", (TITLE_OCTETS,)),
-        url=_text(where, entry, "url"),
+        url=_url(where, entry),
         ek=_octets(where, entry, "ek", KEY_OCTETS),
         ak=_octets(where, entry, "ak", KEY_OCTETS),
         lls=_secret(where, entry, "lls"),
@@ -146,6 +149,20 @@ def _text(where: str, entry: dict[str, object], name: str) -> str | None:
     if text is not None and not isinstance(text, str):
         raise BrokenKeysFile(f"{where}: {name} must be text")
     return text or None
+
+
+def _url(where: str, entry: dict[str, object]) -> str | None:
+    url = _text(where, entry, "url")
+    if url is not None:
+        _check(f"{where}: url", url, letters_max=NOTE_MAX)
+    return url
+
+
+def _check(what: str, text: str, *, letters_max: int) -> None:
+    try:
+        check_text(text, what=what, letters_max=letters_max)
+    except InvalidValue as problem:
+        raise BrokenKeysFile(str(problem)) from None
 
 
 def _secret(where: str, entry: dict[str, object], name: str) -> bytes | None:

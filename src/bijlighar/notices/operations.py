@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.period import local_date
+from bijlighar.base.text import NOTE_MAX, check_text
 from bijlighar.base.words import LANGUAGES, Language
 from bijlighar.notices import codes, composing, consent_store, queries, rules, sending, store, wording
 from bijlighar.notices.errors import ImplausibleService, NotToBeStored, UnknownMessage
@@ -220,6 +221,7 @@ def record_served(
 
     :raises UnknownMessage: if no such notice was queued for the account.
     :raises ImplausibleService: if the day is before the notice or in the future, or the proof is empty.
+    :raises InvalidValue: if the proof is too long, or no text.
     :raises UnknownPerson: if nobody signs in as `by`.
     :raises NotPermitted: if the person may not record service at the account's office.
     """
@@ -236,6 +238,7 @@ def record_served(
             f"{reference} was written on {written_on} and cannot have been served on {served_on}; today is "
             f"{local_date(now)}"
         )
+    check_text(proof, what="the proof", letters_max=NOTE_MAX)
     if len(proof.strip()) < PROOF_MIN:
         raise ImplausibleService(
             f"say how {reference} was served: who took it, or the number of the postal receipt"

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
+from bijlighar.base.text import CODE_MAX, NAME_MAX, check_text
 from bijlighar.notices import composing, consent_store, rules, store, wording
 from bijlighar.notices.errors import UnknownMessage
 from bijlighar.notices.model import Channel, Message, MessageState, MessageStatus, Purpose, Service, Template
@@ -23,7 +24,13 @@ def messages(
     purpose: Purpose | None = None,
     limit: int = MESSAGES_MAX,
 ) -> tuple[Message, ...]:
-    """Return the newest messages, of an account, a reference or a purpose where given, newest first."""
+    """
+    Return the newest messages, of an account, a reference or a purpose where given, newest first.
+
+    :raises InvalidValue: if account or reference is too long, or no text.
+    """
+    check_text(account or "", what="the account number", letters_max=CODE_MAX)
+    check_text(reference or "", what="the reference", letters_max=NAME_MAX)
     return store.messages(
         connection, account=account, reference=reference, purpose=purpose, limit=min(limit, MESSAGES_MAX)
     )

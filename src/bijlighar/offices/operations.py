@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.errors import InvalidValue
+from bijlighar.base.text import CODE_MAX, NAME_MAX, check_text
 from bijlighar.offices import queries, rules, store
 from bijlighar.offices.errors import KnownPerson
 from bijlighar.offices.model import Act, AuditEntry, Office, Person, Role
 
 #: Who did an act that no signed-in person did (files taken in from the command line, the system's own steps).
 SYSTEM = "system"
-NAME_MAX = 64
 
 
 def add_office(connection: Connection, *, office: Office) -> None:
@@ -60,12 +60,12 @@ def add_person(
     :raises InvalidValue: if the name or the roles are empty or too long.
     :raises KnownPerson: if the sign-in name is known with other facts.
     """
-    key = rules.normal_sign_in(sign_in)
-    if not key or len(key) > NAME_MAX or any(sign.isspace() for sign in key):
-        raise InvalidValue(f"{sign_in!r} is no sign-in name; use one word of at most {NAME_MAX} letters")
+    key = rules.normal_sign_in(check_text(sign_in, what="the sign-in name", letters_max=CODE_MAX))
+    if not key or len(key) > CODE_MAX or any(sign.isspace() for sign in key):
+        raise InvalidValue(f"{sign_in!r} is no sign-in name; use one word of at most {CODE_MAX} letters")
     added = Person(
         sign_in=key,
-        name=name.strip() or key,
+        name=check_text(name.strip(), what="the full name", letters_max=NAME_MAX) or key,
         office=office,
         roles=frozenset(Role(role) for role in roles),
         active=True,
@@ -104,11 +104,14 @@ def change_person(
 
     :raises UnknownPerson: if there is no such person.
     :raises UnknownOffice: if the office is unknown.
+    :raises InvalidValue: if the name is too long, or no text.
     """
     known = queries.person(connection, sign_in=sign_in)
     changed = replace(
         known,
-        name=known.name if name is None else name,
+        name=known.name
+        if name is None
+        else check_text(name, what="the full name", letters_max=NAME_MAX).strip() or known.sign_in,
         office=known.office if office is None else queries.office(connection, code=office).code,
         roles=known.roles if roles is None else frozenset(Role(role) for role in roles),
         active=known.active if active is None else active,

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from bijlighar.base.text import CODE_MAX, NAME_MAX, check_text
 from bijlighar.offices import rules, store
 from bijlighar.offices.errors import UnknownOffice, UnknownPerson
 from bijlighar.offices.model import AuditCheck, AuditEntry, Office, Person
@@ -23,6 +24,7 @@ def office(connection: Connection, *, code: str) -> Office:
     for found in store.offices(connection):
         if found.code == code:
             return found
+    check_text(code, what="the office's code", letters_max=CODE_MAX)
     raise UnknownOffice(f"no office has the code {code!r}; import it with `bijlighar office import`")
 
 
@@ -41,7 +43,9 @@ def person(connection: Connection, *, sign_in: str) -> Person:
     Return the person with this sign-in name.
 
     :raises UnknownPerson: if there is none.
+    :raises InvalidValue: if nobody can have this name.
     """
+    check_text(sign_in, what="the sign-in name", letters_max=CODE_MAX)
     found = store.person(connection, sign_in=rules.normal_sign_in(sign_in))
     if found is None:
         raise UnknownPerson(f"nobody signs in as {sign_in!r}; add them with `bijlighar person add`")
@@ -57,6 +61,8 @@ def audit(
     connection: Connection, *, limit: int, subject: str | None = None, before: int | None = None
 ) -> tuple[AuditEntry, ...]:
     """Return the last `limit` entries of the audit (before the entry `before`, about `subject`), newest first."""
+    if subject is not None:
+        check_text(subject, what="the subject", letters_max=NAME_MAX)
     return store.last_audit(connection, limit=min(limit, AUDIT_LIMIT_MAX), subject=subject, before=before)
 
 

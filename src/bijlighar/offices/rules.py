@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
+from bijlighar.base.text import NAME_MAX
 from bijlighar.base.words import Words
 from bijlighar.offices.errors import (
     BrokenTree,
@@ -19,6 +20,8 @@ from bijlighar.offices.model import ROLES_OF_ACT, Act, AuditEntry, Office, Offic
 LEVELS = tuple(OfficeLevel)
 DEPTH_MAX = len(LEVELS)
 NO_HASH = "0" * 64
+#: As long as the code of an office may be wherever one is stored.
+OFFICE_CODE_MAX = 32
 
 OFFICE_COLUMNS = ("code", "name_en", "name_hi", "level", "parent")
 
@@ -34,6 +37,16 @@ def parse_offices(text: str) -> tuple[Office, ...]:
         code = row["code"]
         if not code:
             raise UnreadableFile(f"line {row.line}, column code: empty; give each office a code")
+        for column, letters_max in (
+            ("code", OFFICE_CODE_MAX),
+            ("parent", OFFICE_CODE_MAX),
+            ("name_en", NAME_MAX),
+            ("name_hi", NAME_MAX),
+        ):
+            if len(row[column]) > letters_max:
+                raise UnreadableFile(
+                    f"line {row.line}, column {column}: longer than {letters_max} letters; shorten it"
+                )
         if code in offices:
             raise UnreadableFile(
                 f"line {row.line}, column code: {code} stands on an earlier line too; leave one"

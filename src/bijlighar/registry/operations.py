@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.period import local_date
+from bijlighar.base.text import CODE_MAX, NAME_MAX, check_text
 from bijlighar.base.words import Words
 from bijlighar.offices import operations as offices
 from bijlighar.offices import queries as office_queries
@@ -111,9 +112,12 @@ def protect_account(
 
     :raises UnknownAccount: if there is no such account.
     :raises UnusableProtection: if the kind is empty or the protection has ended already.
+    :raises InvalidValue: if the kind or the certificate is too long, or no text.
     :raises NotPermitted: if `by` may not do it for the account's office.
     """
     protected = queries.account(connection, number=account)
+    check_text(kind, what="the kind of the protection", letters_max=CODE_MAX)
+    check_text(certificate, what="the certificate", letters_max=NAME_MAX)
     today = local_date(now)
     if not kind.strip():
         raise UnusableProtection("a protection needs its kind, like life_support; give it")
@@ -138,6 +142,7 @@ def withdraw_protection(connection: Connection, *, account: str, kind: str, by: 
     :raises NotPermitted: if `by` may not do it for the account's office.
     """
     protected = queries.account(connection, number=account)
+    check_text(kind, what="the kind of the protection", letters_max=CODE_MAX)
     if by != offices.SYSTEM:
         offices.authorise(connection, sign_in=by, act=Act.PROTECT_ACCOUNT, office=protected.office)
     store.lock(connection)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import Period
+from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.registry import store
 from bijlighar.registry.errors import UnknownAccount as UnknownAccount
@@ -28,7 +29,9 @@ def end_device(connection: Connection, *, serial: str) -> EndDevice:
     Return the meter with this serial number.
 
     :raises UnknownEndDevice: if there is none.
+    :raises InvalidValue: if no meter can have this number.
     """
+    check_text(serial, what="the serial number", letters_max=CODE_MAX)
     for device in store.devices(connection, serial=serial):
         return device
     raise UnknownEndDevice(
@@ -51,7 +54,9 @@ def account(connection: Connection, *, number: str) -> CustomerAccount:
     Return the account with this number.
 
     :raises UnknownAccount: if there is none.
+    :raises InvalidValue: if no account can have this number.
     """
+    check_text(number, what="the account number", letters_max=CODE_MAX)
     for found in store.accounts(connection, number=number):
         return found
     raise UnknownAccount(f"no account has the number {number!r}; import it with `bijlighar registry import`")
@@ -77,7 +82,9 @@ def usage_point(connection: Connection, *, code: str) -> UsagePoint:
     Return the place of supply with this code.
 
     :raises UnknownUsagePoint: if there is none.
+    :raises InvalidValue: if no place can have this code.
     """
+    check_text(code, what="the usage point's code", letters_max=CODE_MAX)
     for found in store.usage_points(connection, code=code):
         return found
     raise UnknownUsagePoint(
@@ -95,6 +102,8 @@ def installations(
     usage_point: str | None = None,
 ) -> tuple[Installation, ...]:
     """Return who hung where (in a period; of an account, a meter, a transformer, a place), by place and time."""
+    for name in (account, meter, transformer, usage_point):
+        check_text(name or "", what="the account, meter, transformer or place", letters_max=CODE_MAX)
     return store.installations(
         connection,
         period=period,

@@ -11,7 +11,9 @@ from bijlighar.base.errors import InvalidValue
 from bijlighar.base.money import round_half_up
 from bijlighar.base.period import local_midnight, parse_day, parse_moment
 from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
+from bijlighar.base.text import CODE_MAX, NAME_MAX
 from bijlighar.base.words import LANGUAGES
+from bijlighar.offices.rules import OFFICE_CODE_MAX
 from bijlighar.registry.errors import RefusedFile
 from bijlighar.registry.model import MINUTES, MeterType, Transformer
 
@@ -38,7 +40,8 @@ AREAS = ("urban", "rural")
 SIDES = ("lv", "hv")
 URL_SCHEMES = ("tcp", "hdlc+tcp", "hdlc")
 ISSUES_SHOWN = 3
-CODE_MAX = 64
+#: As long as account and office may be wherever they are stored: a message's row is the narrowest.
+ACCOUNT_MAX = 32
 SERIAL_MAX = 32
 SANCTIONED_W_MAX = 100_000_000
 MULTIPLIER_MAX = 1_000_000
@@ -222,7 +225,7 @@ class _Cells:
         return self.row[column] or None
 
     def code(self, column: str, *, length_max: int = CODE_MAX) -> str | None:
-        """Return an identifier."""
+        """Return an identifier, or a short text."""
         cell = self.text(column)
         if cell is not None and len(cell) > length_max:
             self.object_to(column, f"longer than {length_max} letters; shorten it")
@@ -277,11 +280,11 @@ class _Cells:
 
 def _registry_row(cells: _Cells) -> RegistryRow:
     meter_type = cells.choice("meter_type", tuple(MeterType))
-    account, meter = cells.code("account"), cells.code("meter", length_max=SERIAL_MAX)
+    account, meter = cells.code("account", length_max=ACCOUNT_MAX), cells.code("meter", length_max=SERIAL_MAX)
     row = RegistryRow(
         line=cells.row.line,
         account=account,
-        name=cells.text("name"),
+        name=cells.code("name", length_max=NAME_MAX),
         category=cells.code("category"),
         area=cells.choice("area", AREAS),
         sanctioned_w=cells.whole("sanctioned_w", minimum=0, maximum=SANCTIONED_W_MAX),
@@ -292,7 +295,7 @@ def _registry_row(cells: _Cells) -> RegistryRow:
         transformer=cells.code("transformer"),
         feeder=cells.code("feeder"),
         phase=cells.code("phase"),
-        office=cells.code("office"),
+        office=cells.code("office", length_max=OFFICE_CODE_MAX),
         phone=_phone(cells),
         language=cells.choice("language", LANGUAGES),
         email=_email(cells),
@@ -316,6 +319,8 @@ def _usage_point_of(cells: _Cells, meter_type: str | None) -> str:
 def _check_row(cells: _Cells, row: RegistryRow) -> None:
     if not row.usage_point:
         cells.object_to("usage_point", "empty, and no account either; give one of them")
+    elif len(row.usage_point) > CODE_MAX:
+        cells.object_to("usage_point", "empty, and no name can be made for the place; give one")
     if row.meter is None and (row.meter_type or row.url):
         cells.object_to("meter", "empty; give the meter's serial number")
     if row.meter_type is None or row.meter_type.is_of_consumer:
@@ -376,7 +381,11 @@ def _protections(cells: _Cells) -> tuple[ProtectionCell, ...]:
         kind, _, rest = part.strip().partition(":")
         certificate, _, day = rest.partition(":")
         until: date | None = None
-        if not _KIND.fullmatch(kind.strip()):
+        if len(kind) > CODE_MAX or len(certificate) > NAME_MAX:
+            cells.object_to(
+                "protected", f"a kind of over {CODE_MAX} or a paper of over {NAME_MAX} letters; shorten it"
+            )
+        elif not _KIND.fullmatch(kind.strip()):
             cells.object_to(
                 "protected", f"{part!r} is no protection; write it like life_support:CERT-12:2026-12-31"
             )

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.lifecycle import next_state
+from bijlighar.base.text import NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
 from bijlighar.readings import operations as readings
@@ -47,6 +48,7 @@ def install_meter(  # noqa: PLR0913 - the facts of one installation
     :raises CannotTakeDown: if the old one does not hang there.
     :raises NotPermitted: if the person may not install for the order's office.
     """
+    check_text(url or "", what="the URL", letters_max=NOTE_MAX)
     sequences.take(connection, name=LOCK)
     known = queries.order(connection, number=number)
     authorise(connection, person=person, act=Act.INSTALL_METER, office=known.office)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bijlighar.base.lifecycle import next_state
 from bijlighar.base.period import Month
+from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
 from bijlighar.offices import queries as office_queries
 from bijlighar.offices.model import Act
@@ -188,6 +189,7 @@ def issue_order(connection: Connection, *, number: int, fitter: str, person: str
     :raises IllegalStep: if it is not planned.
     :raises NotPermitted: if the person may not plan for its office.
     """
+    check_text(fitter, what="the fitter's name", letters_max=CODE_MAX)
     if not fitter.strip():
         raise CannotPlan("give the fitter who takes the order")
     return _step_order(
@@ -252,6 +254,7 @@ def _step_order(
     act: Act = Act.PLAN_ROLLOUT,
     **changed: object,
 ) -> WorkOrder:
+    check_text(str(changed.get("note", "")), what="the reason", letters_max=NOTE_MAX)
     sequences.take(connection, name=LOCK)
     known = queries.order(connection, number=number)
     authorise(connection, person=person, act=act, office=known.office)

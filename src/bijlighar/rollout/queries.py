@@ -16,6 +16,7 @@ from bijlighar.base.period import (
     local_date,
     local_midnight,
 )
+from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import Origin, Quality, interval_start
@@ -58,7 +59,9 @@ def stock_item(connection: Connection, *, serial: str) -> StockItem:
     Return a meter of the stock.
 
     :raises UnknownStock: if there is none with this serial number.
+    :raises InvalidValue: if no meter can have this number.
     """
+    check_text(serial, what="the serial number", letters_max=CODE_MAX)
     for item in store.items(connection, serials=[serial]):
         return item
     raise UnknownStock(f"no meter {serial!r} was received; take it in with `bijlighar rollout receive`")

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.lifecycle import next_state
+from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
 from bijlighar.registry import queries as registry_queries
@@ -130,6 +131,7 @@ def issue_stock(
     :raises IllegalStep: if a meter is not in store.
     :raises NotPermitted: if the person may not issue stock.
     """
+    check_text(fitter, what="the fitter's name", letters_max=CODE_MAX)
     if not fitter.strip():
         raise RefusedStock("give the fitter who takes the meters")
     for item in _moved(
@@ -196,6 +198,9 @@ def _moved(
     now: datetime,
 ) -> tuple[StockItem, ...]:
     """Return the meters in their next state, not yet saved; the movement and the act are recorded."""
+    check_text(note, what="the reason", letters_max=NOTE_MAX)
+    for serial in serials:
+        check_text(serial, what="a serial number", letters_max=CODE_MAX)
     authorise(connection, person=person, act=Act.ISSUE_STOCK, office=None)
     sequences.take(connection, name=LOCK)
     items = {item.serial: item for item in store.items(connection, serials=serials, lock=True)}
