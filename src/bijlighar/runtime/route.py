@@ -25,7 +25,7 @@ from bijlighar.notices import operations as notices
 from bijlighar.notices import queries as notices_queries
 from bijlighar.rollout import operations as rollout
 from bijlighar.rollout import queries as rollout_queries
-from bijlighar.runtime import billing_run, payments
+from bijlighar.runtime import billing_run, payments, portal_access
 from bijlighar.runtime.clock import wall
 from bijlighar.runtime.documents import notice_link
 from bijlighar.runtime.line import Line
@@ -77,6 +77,10 @@ async def _control(line: Line, now: datetime) -> int:
     return await headend.run_control_due(line.database, now=now, wall=wall(), head_end=line.head_end)
 
 
+async def _read_now(line: Line, now: datetime) -> int:
+    return await headend.read_asked(line.database, now=now, wall=wall(), head_end=line.head_end)
+
+
 def _send_messages(line: Line, now: datetime) -> int:
     gateway = line.message_gateway
     if gateway is None:
@@ -86,6 +90,10 @@ def _send_messages(line: Line, now: datetime) -> int:
 
 def _messages_pending(line: Line, connection: Connection, now: datetime) -> int:
     return notices_queries.pending(connection, now=now) if line.message_gateway is not None else 0
+
+
+def _codes_pending(line: Line, connection: Connection, now: datetime) -> int:
+    return portal_access.pending(connection, now=now) if portal_access.can_send_codes(line) else 0
 
 
 def _assess(line: Line, now: datetime) -> int:
@@ -120,6 +128,16 @@ ROUTE: tuple[Step, ...] = (
         pending=lambda line, connection, now: headend_queries.pending_collect(
             connection, now=now, settings=line.head_end.settings
         ),
+    ),
+    Step(
+        number=1,
+        name="read-now",
+        fact=Words(hi="माँगे जाने पर मीटर तुरंत पढ़ा गया", en="a meter is read at once because a person asks"),
+        door="headend.operations.read_asked",
+        pulls_from="requests of people",
+        process=Process.HEADEND,
+        run=_read_now,
+        pending=lambda _line, connection, now: headend_queries.pending_asked(connection, now=now),
     ),
     Step(
         number=3,
@@ -160,6 +178,17 @@ ROUTE: tuple[Step, ...] = (
         process=Process.WORKER,
         run=_send_messages,
         pending=_messages_pending,
+    ),
+    Step(
+        number=6,
+        name="code",
+        fact=Words(hi="उपभोक्ता को सत्यापन कोड भेजा गया", en="sign-in codes are sent"),
+        door="runtime.portal_access.send_codes",
+        pulls_from="requests on the consumers' page",
+        process=Process.WORKER,
+        lane=Lane.PROMPT,
+        run=lambda line, now: portal_access.send_codes(line, now=now, wall=wall()),
+        pending=_codes_pending,
     ),
     Step(
         number=7,
