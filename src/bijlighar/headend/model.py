@@ -165,6 +165,7 @@ class ControlCommand:
     reason: ControlReason
     state: CommandState
     requested_at: datetime
+    sent_at: datetime | None = None
     finished_at: datetime | None
     output_state: bool | None
     control_state: int | None

@@ -18,6 +18,7 @@ from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.keys import read_keys_file, write_keys_file
 from bijlighar.headend.listener import PushListener
 from bijlighar.headend.model import MeterKeys
+from bijlighar.headend.on_demand import ask_reading, read_asked
 from bijlighar.headend.orders import (
     parse_signed_order,
     sign_order,
@@ -38,6 +39,7 @@ __all__ = [
     "RelayNotMoved",
     "ShownColumn",
     "ShownRow",
+    "ask_reading",
     "cancel_control",
     "collect_due",
     "field_title",
@@ -47,6 +49,7 @@ __all__ = [
     "open_head_end",
     "parse_signed_order",
     "queue_control",
+    "read_asked",
     "read_keys_file",
     "recover",
     "run_control_due",

@@ -1,21 +1,43 @@
 """What other rooms may ask: what is due, what became of commands, who was heard, what is believed of relays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.headend import control_store, gate_store, keys_store, push_store, schedule, session_store
+from bijlighar.base.period import Period
+from bijlighar.headend import (
+    control_store,
+    gate_store,
+    keys_store,
+    on_demand_store,
+    push_store,
+    schedule,
+    session_store,
+)
 from bijlighar.headend.control_queue import CONTROL_KINDS
 from bijlighar.headend.model import (
     SESSION_OK,
     ControlCommand,
     GateEntry,
     HeadEndSettings,
+    RelayReading,
     SessionRow,
     SilentMeter,
 )
+from bijlighar.headend.on_demand import KIND as READ_NOW
+from bijlighar.headend.on_demand_store import AskedReading
 from bijlighar.headend.push_store import Quarantined
+from bijlighar.headend.supply import (
+    GASP_BELIEVED,
+    SUPPLY_BACK,
+    SUPPLY_FAILED,
+    MeterSigns,
+    TransformerSupply,
+    judge_supply,
+)
+from bijlighar.readings import queries as readings
+from bijlighar.registry import queries as registry
 from bijlighar.storage import jobs
 
 DEFAULT_LIMIT = 1_000
@@ -34,9 +56,33 @@ def pending_control(connection: Connection, *, now: datetime) -> int:
     return jobs.pending(connection, kinds=CONTROL_KINDS, now=now)
 
 
+def pending_asked(connection: Connection, *, now: datetime) -> int:
+    """Return how many readings that people asked for are due or running at `now`."""
+    return jobs.pending(connection, kinds=(READ_NOW,), now=now)
+
+
+def asked_reading(connection: Connection, *, number: int) -> AskedReading:
+    """
+    Return a reading that a person asked for.
+
+    :raises UnknownReading: if nobody asked for one of that number.
+    """
+    return on_demand_store.asked(connection, number=number)
+
+
+def asked_readings(connection: Connection, *, meter: str, limit: int = 10) -> tuple[AskedReading, ...]:
+    """Return the newest readings that people asked for of a meter, newest first."""
+    return on_demand_store.of_meter(connection, meter=meter, limit=min(limit, DEFAULT_LIMIT))
+
+
 def control_command(connection: Connection, *, order_id: str) -> ControlCommand | None:
     """Return the command of an order, None if there is none."""
     return control_store.command(connection, order_id=order_id)
+
+
+def control_commands(connection: Connection, *, order_ids: Sequence[str]) -> Mapping[str, ControlCommand]:
+    """Return the commands of several orders by the order's id; an order that has none is left out."""
+    return control_store.commands(connection, order_ids=order_ids)
 
 
 def commands_of(
@@ -112,9 +158,22 @@ def quarantined(connection: Connection, *, limit: int = DEFAULT_LIMIT) -> tuple[
     return push_store.quarantined(connection, limit=limit)
 
 
-def gate_log(connection: Connection, *, after: int = 0, limit: int = DEFAULT_LIMIT) -> tuple[GateEntry, ...]:
-    """Return what the gate decided after a number, oldest first."""
-    return gate_store.entries(connection, after=after, limit=limit)
+def relay_readings(
+    connection: Connection, *, meters: Sequence[str]
+) -> Mapping[str, tuple[RelayReading, datetime]]:
+    """Return what was last read of the relays of several meters, and when; a relay never read is left out."""
+    return control_store.readings(connection, meters=meters)
+
+
+def gate_log(
+    connection: Connection,
+    *,
+    after: int = 0,
+    order_ids: Sequence[str] | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> tuple[GateEntry, ...]:
+    """Return what the gate decided after a number, all of it or about some orders, oldest first."""
+    return gate_store.entries(connection, after=after, order_ids=order_ids, limit=limit)
 
 
 def meters_with_keys(connection: Connection) -> frozenset[str]:
@@ -128,3 +187,38 @@ def clock_drifts(connection: Connection, *, beyond_s: int) -> Mapping[str, int]:
     return {
         meter: drift_s for meter, drift_s in drifts.items() if drift_s is not None and abs(drift_s) > beyond_s
     }
+
+
+def supply(
+    connection: Connection, *, now: datetime, transformer: str | None = None
+) -> tuple[TransformerSupply, ...]:
+    """Return how the supply of each transformer (or of one) stands, judged from last gasps and silence, by code."""
+    schedules = session_store.schedules(connection)
+    failed = _last_at(connection, codes=SUPPLY_FAILED, now=now)
+    back = _last_at(connection, codes=SUPPLY_BACK, now=now)
+    communicating = {device.serial for device in registry.end_devices(connection) if device.communicates}
+    signs: list[MeterSigns] = []
+    for place in registry.installations(
+        connection, period=Period(start=now, end=now), transformer=transformer
+    ):
+        if place.transformer is None:
+            continue
+        known = schedules.get(place.meter)
+        signs.append(
+            MeterSigns(
+                transformer=place.transformer,
+                communicates=place.meter in communicating,
+                is_silent=known is not None and known.last_code != SESSION_OK,
+                last_contact=None if known is None else known.last_ok_at,
+                failed_at=failed.get(place.meter),
+                back_at=back.get(place.meter),
+            )
+        )
+    return judge_supply(signs)
+
+
+def _last_at(connection: Connection, *, codes: Sequence[int], now: datetime) -> Mapping[str, datetime]:
+    found: dict[str, datetime] = {}
+    for meter, _, at in readings.last_events(connection, codes=codes, since=now - GASP_BELIEVED):
+        found[meter] = max(at, found.get(meter, at))
+    return found

@@ -19,13 +19,15 @@ function hear(kind, event) {
   if (kind === "beat") return tell({kind, data: JSON.parse(event.data)});
   const data = event.data ? JSON.parse(event.data) : {};
   if (kind === "state") lastState = data;
-  if (kind === "wall") lastWall = data.full ? data : merge(lastWall, data);
+  if (kind === "wall") {
+    if (!data.full && (!lastWall || data.number < lastWall.number)) return; // written before the whole that stands
+    lastWall = data.full ? data : merge(lastWall, data);
+  }
   if (kind === "bye") { source.close(); source = null; }
   tell({kind, data});
 }
 
 function merge(known, change) {
-  if (!known) return change.full ? change : null;
   const rows = new Map(known.rows.map((row) => [row.key, row]));
   for (const key of change.gone) rows.delete(key);
   for (const row of change.rows) rows.set(row.key, row);
