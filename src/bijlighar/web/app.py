@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.config.app import AppConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.exceptions import HTTPException
@@ -17,6 +17,7 @@ from bijlighar.web import problems, signing
 from bijlighar.web.access import guard
 from bijlighar.web.api import callbacks, documents, health
 from bijlighar.web.assets import show_asset
+from bijlighar.web.console import routes as console
 
 BODY_BYTES_MAX = 1_048_576
 #: Nothing is taken from elsewhere, no script or style stands in a page; a form may go on to the payment gateway.
@@ -46,6 +47,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     signing.sign_in,
     signing.sign_out,
     signing.choose_language,
+    *console.ROUTES,
 )
 
 
@@ -82,7 +84,8 @@ def create_app(line: Line, extra: Sequence[ControllerRouterHandler] = ()) -> Lit
         return handle
 
     return Litestar(
-        route_handlers=[*ROUTES, *extra],
+        # one router, registered once: two routes of one path registered one after the other would be wrapped twice
+        route_handlers=[Router(path="/", route_handlers=[*ROUTES, *extra])],
         guards=[guard],
         plugins=[LinePlugin(line)],
         exception_handlers={
