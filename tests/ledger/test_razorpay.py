@@ -11,8 +11,8 @@ from tests.ledger.test_operations import bill, open_paise
 from tests.notices.kit import PATIENCE_S, SECRETS, Taken, providers
 
 from bijlighar.ledger import operations, queries, rules
-from bijlighar.ledger.errors import GatewayRefused, GatewayUnavailable, UnknownPayment
-from bijlighar.ledger.model import GatewayPayment, GatewaySettings, HoldKind
+from bijlighar.ledger.errors import GatewayRefused, GatewayUnavailable, InvalidPayment, UnknownPayment
+from bijlighar.ledger.model import GatewayPayment, GatewaySettings, HoldKind, LinkRequest
 from bijlighar.ledger.ports import PaymentGateway
 from bijlighar.ledger.razorpay import RazorpayGateway
 from bijlighar.storage import inbox
@@ -119,6 +119,18 @@ class TestFetch:
     def test_tries_again_what_is_not_json(self, answering: Callable[[int, bytes], GatewayPayment]):
         with pytest.raises(GatewayUnavailable, match="not JSON"):
             answering(200, b"<html>")
+
+
+class TestLinkRequest:
+    @pytest.mark.parametrize(
+        ("paise", "reference"), [(99, "L"), (0, "L"), (-100, "L"), (100, ""), (100, "L" * 41)]
+    )
+    def test_refuses_what_the_gateway_would_not_take(self, paise: int, reference: str):
+        with pytest.raises(InvalidPayment):
+            LinkRequest(account="N1", amount_paise=paise, reference=reference, description="")
+
+    def test_takes_the_least(self):
+        assert LinkRequest(account="N1", amount_paise=100, reference="L" * 40, description="").phone is None
 
 
 class Till:

@@ -3,16 +3,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from bijlighar.ledger import operations as ledger
 from bijlighar.ledger import rules as ledger_rules
-from bijlighar.ledger.errors import GatewayUnavailable, UnknownPayment
-from bijlighar.ledger.model import GatewaySettings, GatewayState
+from bijlighar.ledger.errors import GatewayRefused, GatewayUnavailable, UnknownPayment
+from bijlighar.ledger.model import GatewaySettings, GatewayState, LinkRequest, LinkReturn, PaymentLink
 from bijlighar.notices import operations as notices
 from bijlighar.notices import rules as notices_rules
 from bijlighar.notices.model import Accepted, Outgoing, Refused, TryLater, WhatsAppSettings
@@ -29,6 +31,16 @@ from tests.notices.kit import (
     Taken,
     free_port,
     providers,
+)
+
+LINK = LinkRequest(
+    account="N1",
+    amount_paise=50_000,
+    reference="L-1",
+    description="बिल",
+    name="आशा",
+    phone="+919893000001",
+    return_url="http://consumers.example/me/paid",
 )
 
 
@@ -251,16 +263,94 @@ class TestPayments:
             gateway.fetch(payment_id="pay_00000000000000")
         gateway.close()
 
-    def test_have_a_page_of_their_own(self, town: tuple[ProviderProcess, CallbackServer]):
+
+class TestLinks:
+    def make(self, process: ProviderProcess, request: LinkRequest) -> PaymentLink:
+        gateway = ledger.open_gateway(process.gateway)
+        try:
+            return gateway.create_payment_link(request=request)
+        finally:
+            gateway.close()
+
+    def test_are_made_once_for_a_reference(self, town: tuple[ProviderProcess, CallbackServer]):
+        links = [self.make(town[0], LINK) for _ in range(2)]
+
+        assert links[0] == links[1]
+        assert (links[0].amount_paise, links[0].is_open) == (50_000, True)
+        with pytest.raises(GatewayRefused, match="already exists"):
+            self.make(town[0], replace(LINK, amount_paise=60_000))
+
+    def test_are_paid_by_a_browser_that_brings_the_proof_back(
+        self, town: tuple[ProviderProcess, CallbackServer]
+    ):
+        process, server = town
+        link = self.make(process, replace(LINK, reference="L-2"))
+
+        with httpx.Client(trust_env=False) as browser:
+            page = browser.get(link.url)
+            paid = browser.post(f"{link.url}/pay")
+            again = browser.post(f"{link.url}/pay")
+        process.control.wait_until_told(patience_s=PATIENCE_S)
+
+        assert (page.status_code, "₹500.00" in page.text) == (200, True)
+        assert "<script" not in page.text
+        assert (paid.status_code, again.headers["location"]) == (303, paid.headers["location"])
+        address = urlsplit(paid.headers["location"])
+        told = {name: values[0] for name, values in parse_qs(address.query).items()}
+        back = LinkReturn(
+            link_id=told["razorpay_payment_link_id"],
+            reference=told["razorpay_payment_link_reference_id"],
+            status=told["razorpay_payment_link_status"],
+            payment_id=told["razorpay_payment_id"],
+            signature=told["razorpay_signature"],
+        )
+        assert (address.path, back.link_id, back.reference, back.status) == (
+            "/me/paid",
+            link.link_id,
+            "L-2",
+            "paid",
+        )
+        assert ledger_rules.verify_return(secret=SECRETS.gateway_key_secret, back=back)
+        assert not ledger_rules.verify_return(secret=SECRETS.gateway_webhook_secret, back=back)
+        assert not ledger_rules.verify_return(
+            secret=SECRETS.gateway_key_secret, back=replace(back, payment_id="pay_other")
+        )
+        gateway = ledger.open_gateway(process.gateway)
+        fetched, seen = gateway.fetch(payment_id=back.payment_id), gateway.payment_link(link_id=link.link_id)
+        gateway.close()
+        assert (fetched.account, fetched.amount_paise, fetched.state) == ("N1", 50_000, GatewayState.CAPTURED)
+        assert not seen.is_open
+        events = [json.loads(taken.body) for taken in server.taken if taken.path == "/callbacks/payment"]
+        own = [each for each in events if each["payload"]["payment"]["entity"]["id"] == back.payment_id]
+        assert {each["event"] for each in own} == {
+            "payment.authorized",
+            "payment.captured",
+            "payment_link.paid",
+        }
+        assert all(each["payload"]["payment"]["entity"]["notes"] == [] for each in own)
+        named = [ledger_rules.parse_event(json.dumps(each).encode()) for each in own]
+        assert {each.account for each in named if each is not None} == {None, "N1"}
+
+    def test_say_when_the_payment_failed(self, town: tuple[ProviderProcess, CallbackServer]):
+        link = self.make(town[0], replace(LINK, reference="L-3"))
+
+        with httpx.Client(trust_env=False) as browser:
+            assert "The payment failed" in browser.post(f"{link.url}/fail").text
+            assert browser.get(f"{link.url}x").status_code == 400
+
+    @pytest.mark.parametrize("link_id", ["plink_00000000000000", "..", "a/b", ""])
+    def test_are_unknown_when_they_do_not_exist(
+        self, town: tuple[ProviderProcess, CallbackServer], link_id: str
+    ):
         gateway = ledger.open_gateway(town[0].gateway)
-        links = [
-            gateway.create_payment_link(account="N1", amount_paise=50_000, reference="B-1", description="बिल")
-            for _ in range(2)
-        ]
+        with pytest.raises(UnknownPayment):
+            gateway.payment_link(link_id=link_id)
         gateway.close()
 
-        assert links[0].url.startswith("https://")
-        assert links[0] == links[1]
+    @pytest.mark.parametrize("return_url", ["javascript:alert(1)", "/me"])
+    def test_lead_back_to_the_web_alone(self, town: tuple[ProviderProcess, CallbackServer], return_url: str):
+        with pytest.raises(GatewayRefused):
+            self.make(town[0], replace(LINK, reference="L-4", return_url=return_url))
 
 
 class TestCallbacks:

@@ -1,6 +1,6 @@
 """Dues, payments, allocations, reversals and holds: everything but the caches is only ever added."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -270,6 +270,13 @@ def payments(connection: Connection, *, account: str | None) -> Sequence[Row[tup
     if account is not None:
         statement = statement.where(_owner == account)
     return connection.execute(statement).all()
+
+
+def payments_of(connection: Connection, *, accounts: Collection[str]) -> Iterator[Row[tuple[object, ...]]]:
+    """Yield the payments of several accounts that were not reversed, oldest first within an account."""
+    for part in batches(sorted(accounts)):
+        statement = _payments().where(_owner.in_(part), reversal_table.c.payment.is_(None))
+        yield from connection.execute(statement.order_by(payment_table.c.paid_at, payment_table.c.id))
 
 
 def unmatched_payments(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:

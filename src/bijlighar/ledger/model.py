@@ -13,6 +13,9 @@ from bijlighar.ledger.errors import InvalidPayment, InvalidTransfer
 NO_ACCOUNT = ""
 #: The provider of a credit that a bill brings (a bill below zero).
 BILL_PROVIDER = "bill"
+#: The least sum [paise] and the longest reference that the gateway takes for a page of its own.
+LINK_PAISE_MIN = 100
+LINK_REFERENCE_MAX = 40
 
 
 class HeadKind(StrEnum):
@@ -308,18 +311,64 @@ class GatewayPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayEvent:
-    """What a signed callback tells: that something happened to a payment; never how much was paid."""
+    """
+    What a signed callback tells: that something happened to a payment; never how much was paid.
+
+    account: whose payment it says to be, None where it says nothing; good for telling that something is on its way.
+    """
 
     event: str
     payment_id: str
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRequest:
+    """
+    A page to be made at the gateway where `amount_paise` [paise] can be paid once for `account`.
+
+    reference: our own name of the page, known to the gateway once; a repeat finds the same page again.
+    return_url: where the payer's browser goes after the payment.
+    """
+
+    account: str
+    amount_paise: int
+    reference: str
+    description: str
+    name: str = ""
+    phone: str | None = None
+    return_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.amount_paise < LINK_PAISE_MIN:
+            raise InvalidPayment(
+                f"{self.amount_paise} paise is less than the gateway takes; pay 1 rupee or more"
+            )
+        if not 0 < len(self.reference) <= LINK_REFERENCE_MAX:
+            raise InvalidPayment(
+                f"the reference {self.reference!r} must have 1 to {LINK_REFERENCE_MAX} signs"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentLink:
-    """A page of the gateway where one sum can be paid."""
+    """A page of the gateway where one sum can be paid; `is_open` as long as it is neither paid nor withdrawn."""
 
     link_id: str
     url: str
+    amount_paise: int
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkReturn:
+    """What a payer's browser brings back from the gateway's page; it is worth nothing without its signature."""
+
+    link_id: str
+    reference: str
+    status: str
+    payment_id: str
+    signature: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,3 +387,28 @@ class GatewaySettings:
 CLEARING: Mapping[str, Head] = MappingProxyType(
     {"cash": Head.CASH, "cheque": Head.CHEQUES, "bank": Head.BANK}
 )
+
+#: What the ways of paying are called, in the order in which they are shown; any other is called by its own name.
+METHOD_NAMES: Mapping[str, Words] = MappingProxyType(
+    {
+        "upi": Words(hi="यूपीआई", en="UPI"),
+        "card": Words(hi="कार्ड", en="card"),
+        "netbanking": Words(hi="नेट बैंकिंग", en="net banking"),
+        "wallet": Words(hi="वॉलेट", en="wallet"),
+        "bbps": Words(hi="बीबीपीएस", en="BBPS"),
+        "cash": Words(hi="काउंटर पर नकद", en="cash at the counter"),
+        "cheque": Words(hi="चेक", en="cheque"),
+        "bank": Words(hi="बैंक अंतरण", en="bank transfer"),
+        "agent": Words(hi="एजेंट", en="agent"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What an account (None: nobody yet) paid in one way in a range of days, reversed payments left out [paise]."""
+
+    account: str | None
+    method: str
+    payments: int
+    amount_paise: int

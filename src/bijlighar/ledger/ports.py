@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from bijlighar.ledger.model import GatewayPayment, PaymentLink
+from bijlighar.ledger.model import GatewayPayment, LinkRequest, PaymentLink
 
 
 class PaymentGateway(Protocol):
@@ -23,12 +23,20 @@ class PaymentGateway(Protocol):
         """
         ...
 
-    def create_payment_link(
-        self, *, account: str, amount_paise: int, reference: str, description: str
-    ) -> PaymentLink:
+    def create_payment_link(self, *, request: LinkRequest) -> PaymentLink:
         """
-        Make a page at the gateway where `amount_paise` [paise] can be paid for `account`.
+        Make a page at the gateway where a sum can be paid, or find the one that was made under the same reference.
 
+        :raises GatewayUnavailable: if asking again later is right.
+        :raises GatewayRefused: if it is not.
+        """
+        ...
+
+    def payment_link(self, *, link_id: str) -> PaymentLink:
+        """
+        Return a page as the gateway has it now.
+
+        :raises UnknownPayment: if the gateway has no such page.
         :raises GatewayUnavailable: if asking again later is right.
         :raises GatewayRefused: if it is not.
         """

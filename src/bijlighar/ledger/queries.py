@@ -1,13 +1,14 @@
 """What other rooms may ask the ledger."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
 
-from bijlighar.base.period import local_date
-from bijlighar.ledger import dues_store, hold_store, recount, rules, store
+from bijlighar.base.period import Period, local_date
+from bijlighar.ledger import collected_store, dues_store, hold_store, recount, rules, store
 from bijlighar.ledger.errors import UnknownPayment
 from bijlighar.ledger.model import (
     BILL_PROVIDER,
@@ -20,10 +21,13 @@ from bijlighar.ledger.model import (
     PassbookLine,
     Payment,
     Receipt,
+    Received,
     TransferKind,
 )
 
 PASSBOOK_LINES_MAX = 500
+#: How far back the newest payments of some accounts are looked for.
+NEWEST_LOOKED_AT_MAX = 20_000
 #: What the account owes is the receivable less the advance.
 PERSONAL_HEADS = (Head.RECEIVABLE, Head.ADVANCE)
 _PASSBOOK_KINDS = (TransferKind.BILL, TransferKind.PAYMENT, TransferKind.MATCH, TransferKind.REVERSAL)
@@ -66,6 +70,15 @@ def payments(connection: Connection, *, account: str | None = None) -> tuple[Pay
     """Return the payments of one account or of all, the reversed ones too, oldest first."""
     rows = dues_store.payments(connection, account=account)
     return tuple(_payment_of(row) for row in rows if row.provider != BILL_PROVIDER)
+
+
+def last_payments(connection: Connection, *, accounts: Collection[str]) -> Mapping[str, Payment]:
+    """Return the newest payment of each account that was not reversed."""
+    return {
+        str(row.owner): _payment_of(row)
+        for row in dues_store.payments_of(connection, accounts=accounts)
+        if row.provider != BILL_PROVIDER
+    }
 
 
 def payment(connection: Connection, *, provider: str, payment_id: str) -> Payment | None:
@@ -177,6 +190,27 @@ def received_paise(connection: Connection, *, first: date | None = None, last: d
         and (first is None or local_date(each.paid_at) >= first)
         and (last is None or local_date(each.paid_at) <= last)
     )
+
+
+def received(connection: Connection, *, first: date, last: date) -> tuple[Received, ...]:
+    """Return what was paid on the IST days `first` to `last`, by account and method, without reversed payments."""
+    period = Period.of_local_days(first, last)
+    return collected_store.received(connection, since=period.start, until=period.end)
+
+
+def issued_paise(connection: Connection, *, first: date, last: date) -> Mapping[str, int]:
+    """Return what was billed [paise] on the days `first` to `last`, by account: the demand."""
+    return collected_store.issued(connection, first=first, last=last)
+
+
+def newest_payments(
+    connection: Connection, *, limit: int, accounts: Container[str] | None = None
+) -> tuple[Payment, ...]:
+    """Return the newest payments, newest first; of some accounts only, if they are given."""
+    looked_at = limit if accounts is None else NEWEST_LOOKED_AT_MAX
+    rows = collected_store.newest_payments(connection, limit=looked_at)
+    found = (_payment_of(row) for row in rows)
+    return tuple(islice((each for each in found if accounts is None or each.account in accounts), limit))
 
 
 def check(connection: Connection) -> LedgerCheck:

@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from bijlighar.base.identity import check_digit
 from bijlighar.ledger.errors import BrokenEvent, InvalidPayment
-from bijlighar.ledger.model import CLEARING, GatewayEvent, Head, Transfer, TransferKind
+from bijlighar.ledger.model import CLEARING, GatewayEvent, Head, LinkReturn, Transfer, TransferKind
 
 RECEIPT_SERIAL_DIGITS = 8
 FINANCIAL_YEAR_STARTS = 4  # April
@@ -207,6 +208,12 @@ def verify_signature(*, secret: str, body: bytes, signature: str) -> bool:
     return hmac.compare_digest(expected.encode(), signature.strip().lower().encode())
 
 
+def verify_return(*, secret: str, back: LinkReturn) -> bool:
+    """Return whether what a browser brings back is the gateway's word, signed with the `secret` of the API's key."""
+    told = "|".join((back.link_id, back.reference, back.status, back.payment_id))
+    return verify_signature(secret=secret, body=told.encode(), signature=back.signature)
+
+
 def parse_event(body: bytes) -> GatewayEvent | None:
     """
     Return what a genuine callback tells of a payment; None if it tells of something else.
@@ -221,10 +228,20 @@ def parse_event(body: bytes) -> GatewayEvent | None:
         payload = document["payload"]
         entity = payload["payment"]["entity"] if "payment" in payload else None
         payment_id = None if entity is None else entity["id"]
-    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        account = _account_named(payload)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise BrokenEvent(f"the payment callback cannot be understood ({problem!r})") from None
     if payment_id is None:
         return None
     if not isinstance(event, str) or not isinstance(payment_id, str) or not payment_id:
         raise BrokenEvent("the payment callback names no event and payment in text")
-    return GatewayEvent(event=event, payment_id=payment_id)
+    return GatewayEvent(event=event, payment_id=payment_id, account=account)
+
+
+def _account_named(payload: Mapping[str, Any]) -> str | None:
+    """Return whom the notes of a payment, its page or its order name."""
+    for kind in ("payment", "payment_link", "order"):
+        notes = payload[kind]["entity"].get("notes") if kind in payload else None
+        if isinstance(notes, dict) and isinstance(notes.get("account"), str) and notes["account"].strip():
+            return str(notes["account"]).strip()
+    return None

@@ -15,12 +15,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import uvicorn
 
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import epoch_seconds
 from bijlighar.simulator import providers_fate as fate
+from bijlighar.simulator import providers_links as links
 from bijlighar.simulator.errors import PortTaken
 from bijlighar.simulator.providers_callbacks import MESSAGE_PATH, Dispatcher
 from bijlighar.simulator.providers_control import ControlDesk, entity_of
@@ -115,8 +117,15 @@ class Providers:
             await self._live(receive, send)
             return
         status, document = await self._answer(scope, receive)
-        body = json.dumps(document, ensure_ascii=False).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers = [(b"content-type", b"application/json")]
+        if isinstance(document, links.Page):
+            body = document.html.encode()
+            headers = [(b"content-type", b"text/html; charset=utf-8")]
+            if document.location:
+                headers.append((b"location", document.location.encode()))
+        else:
+            body = json.dumps(document, ensure_ascii=False).encode()
+        headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -126,7 +135,12 @@ class Providers:
             self._memory, callback_base_url=self._callback_base_url, secrets=self._secrets
         )
         dispatcher.start()
-        self._desk = ControlDesk(self._memory, dispatcher=dispatcher, seed=self._seed)
+        self._desk = ControlDesk(
+            self._memory,
+            dispatcher=dispatcher,
+            seed=self._seed,
+            key_secret=self._secrets.gateway_key_secret,
+        )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await dispatcher.stop()
@@ -137,6 +151,8 @@ class Providers:
         of_control = scope["server"][1] == self._control_port
         try:
             body = await _body(receive)
+            if path.startswith(links.PATH) and not of_control:
+                return self._link_page(scope, method, path)
             document = json.loads(body) if body else {}
             if of_control:
                 return 200, await self._at_the_desk.carry_out(path.removeprefix("/control/"), document)
@@ -209,27 +225,43 @@ class Providers:
         _authorised(scope, f"Basic {base64.b64encode(pair).decode()}", number=0)
         if method == "GET" and path.startswith("/v1/payments/"):
             return 200, entity_of(self._memory.payment(path.removeprefix("/v1/payments/")))
-        if method == "POST" and path in ("/v1/payment_links", "/v1/orders"):
-            amount_paise, reference = (
-                document["amount"],
-                document.get("reference_id") or document.get("receipt"),
-            )
-            if type(amount_paise) is not int or amount_paise < 100 or document["currency"] != "INR":
-                raise RefusedByProvider("Order amount less than minimum amount allowed", status=400)
-            prefix = "plink" if path.endswith("links") else "order"
-            number = fate.entity_id(prefix, self._seed, reference, amount_paise)
+        if path.startswith("/v1/orders/") and method == "GET":
+            number = path.removeprefix("/v1/orders/").removeprefix("order_")
+            return 200, links.order_entity(self._memory.link(f"plink_{number}"))
+        if path == "/v1/payment_links" and method == "POST":
+            return 200, self._make_link(scope, document)
+        if path == "/v1/payment_links" and method == "GET":
+            wanted = parse_qs(scope["query_string"].decode()).get("reference_id", [""])[0]
+            found = self._memory.links(reference=wanted)
             return 200, {
-                "id": number,
-                "entity": "payment_link" if prefix == "plink" else "order",
-                "amount": amount_paise,
-                "currency": "INR",
-                "reference_id": reference,
-                "notes": document.get("notes") or [],
-                "short_url": f"https://rzp.example/i/{number[-8:]}",
-                "status": "created",
-                "created_at": self._memory.now_s,
+                "payment_links": [links.link_entity(each, base_url=_base_url(scope)) for each in found]
             }
+        if path.startswith("/v1/payment_links/") and method == "GET":
+            link = self._memory.link(path.removeprefix("/v1/payment_links/"))
+            return 200, links.link_entity(link, base_url=_base_url(scope))
         raise RefusedByProvider("The requested URL was not found on the server.", status=404)
+
+    def _make_link(self, scope: Scope, document: dict[str, Any]) -> object:
+        link = links.read_request(document, seed=self._seed, now_s=self._memory.now_s)
+        if not self._memory.add_link(link):
+            raise RefusedByProvider(
+                f"payment link with given reference_id ({link.reference}) already exists", status=400
+            )
+        return links.link_entity(link, base_url=_base_url(scope))
+
+    def _link_page(self, scope: Scope, method: str, path: str) -> Answer:
+        """Answer a consumer's browser on the gateway's own page; it knows no key."""
+        link_id, _, deed = path.removeprefix(links.PATH).partition("/")
+        link = self._memory.link(link_id)
+        if method == "POST" and deed == "pay":
+            return 303, links.Page(location=self._at_the_desk.pay_link(link_id, base_url=_base_url(scope)))
+        return 200, links.show(link, failed=method == "POST" and deed == "fail")
+
+
+def _base_url(scope: Scope) -> str:
+    """Return how the asker reached the providers."""
+    host = dict(scope["headers"]).get(b"host", b"127.0.0.1").decode("ascii", "replace")
+    return f"http://{host}"
 
 
 def _error(refusal: RefusedByProvider) -> object:

@@ -73,6 +73,10 @@ class ProviderControl:
         """Give a payment back."""
         self._ask("refund", payment_id=payment_id)
 
+    def pay_link(self, *, link_id: str) -> str:
+        """Let a consumer pay on a page of the gateway and return where the browser goes on to."""
+        return str(self._ask("pay_link", link_id=link_id)["url"])
+
     def write(self, *, phone: str, text: str) -> None:
         """Let a consumer write to the company's number."""
         self._ask("write", phone=phone, text=text)

@@ -5,6 +5,7 @@ from typing import Any
 
 from bijlighar.base.period import epoch_seconds, parse_moment
 from bijlighar.simulator import providers_fate as fate
+from bijlighar.simulator import providers_links as links
 from bijlighar.simulator.providers_callbacks import MESSAGE_PATH, PAYMENT_PATH, Dispatcher
 from bijlighar.simulator.providers_fate import RefusedByProvider
 from bijlighar.simulator.providers_memory import ProviderMemory, StoredCallback, StoredPayment
@@ -27,15 +28,17 @@ def entity_of(payment: StoredPayment) -> dict[str, Any]:
         method=payment.method,
         status=payment.status,
         created_at=payment.at_s,
+        order_id=payment.order_id,
     )
 
 
 class ControlDesk:
     """Carries out what the control port is asked."""
 
-    def __init__(self, memory: ProviderMemory, *, dispatcher: Dispatcher, seed: int) -> None:
-        """Work on `memory`; what is to be told goes to `dispatcher`."""
+    def __init__(self, memory: ProviderMemory, *, dispatcher: Dispatcher, seed: int, key_secret: str) -> None:
+        """Work on `memory`; what is to be told goes to `dispatcher`, what a browser carries bears `key_secret`."""
         self._memory = memory
+        self._key_secret = key_secret
         self._dispatcher = dispatcher
         self._seed = seed
         #: HTTP status and number of the next answers that refuse a message.
@@ -71,6 +74,7 @@ class ControlDesk:
             "capture": lambda order: self._step(order["payment_id"], "capture"),
             "fail": lambda order: self._step(order["payment_id"], "fail"),
             "refund": lambda order: self._step(order["payment_id"], "refund"),
+            "pay_link": lambda order: {"url": self.pay_link(order["link_id"], base_url="")},
             "write": self._write,
             "misbehave": self._set_misbehaviour,
             "messages": lambda _order: self._memory.messages(),
@@ -118,6 +122,45 @@ class ControlDesk:
         self._memory.commit()
         self.deliver(callbacks)
         return {"payment_id": payment.payment_id, "new": new}
+
+    def pay_link(self, link_id: str, *, base_url: str) -> str:
+        """
+        Let a consumer pay on a page of the gateway, once, and return where the browser goes on to, with the proof.
+
+        :raises RefusedByProvider: if there is no such page.
+        """
+        link = self._memory.link(link_id)
+        payment_id = fate.entity_id("pay", self._seed, "link", link_id)
+        if link.payment_id is None:
+            payment = StoredPayment(
+                payment_id=payment_id,
+                account=None,
+                amount_paise=link.amount_paise,
+                method="upi",
+                status="captured",
+                at_s=self._memory.now_s,
+                order_id=link.order_id,
+            )
+            self._memory.begin()
+            self._memory.add_payment(payment, reference=link_id)
+            self._memory.pay_link(link_id, payment_id=payment_id)
+            link = self._memory.link(link_id)
+            body = fate.link_callback(
+                payment=entity_of(payment),
+                link=links.link_entity(link, base_url=base_url),
+                order=links.order_entity(link),
+                created_at=payment.at_s,
+            )
+            told = self._memory.add_callback(
+                path=PAYMENT_PATH,
+                event_id=fate.entity_id("event", self._seed, link_id)[6:],
+                body=body.decode(),
+                delay_ms=0,
+            )
+            callbacks = [*self._tell(payment, _STATES["captured"]), told]
+            self._memory.commit()
+            self.deliver(callbacks)
+        return links.return_address(link, secret=self._key_secret)
 
     def _step(self, payment_id: str, act: str) -> object:
         payment = self._memory.payment(payment_id)

@@ -173,7 +173,14 @@ def inbound_callback(*, provider_id: str, phone: str, text: str, at_s: int) -> b
 
 
 def payment_entity(
-    *, payment_id: str, account: str | None, amount_paise: int, method: str, status: str, created_at: int
+    *,
+    payment_id: str,
+    account: str | None,
+    amount_paise: int,
+    method: str,
+    status: str,
+    created_at: int,
+    order_id: str | None = None,
 ) -> dict[str, Any]:
     """Return a payment as the gateway's API writes it."""
     return {
@@ -182,7 +189,7 @@ def payment_entity(
         "amount": amount_paise,
         "currency": "INR",
         "status": status,
-        "order_id": None,
+        "order_id": order_id,
         "invoice_id": None,
         "international": False,
         "method": method,
@@ -214,6 +221,26 @@ def payment_callback(*, event: str, entity: dict[str, Any], created_at: int) -> 
             "event": event,
             "contains": ["payment"],
             "payload": {"payment": {"entity": entity}},
+            "created_at": created_at,
+        }
+    )
+
+
+def link_callback(
+    *, payment: dict[str, Any], link: dict[str, Any], order: dict[str, Any], created_at: int
+) -> bytes:
+    """Return the body of the callback that a page was paid."""
+    return _json(
+        {
+            "entity": "event",
+            "account_id": "acc_Bijlighar00000",
+            "event": "payment_link.paid",
+            "contains": ["payment", "order", "payment_link"],
+            "payload": {
+                "payment": {"entity": payment},
+                "order": {"entity": order},
+                "payment_link": {"entity": link},
+            },
             "created_at": created_at,
         }
     )

@@ -17,6 +17,9 @@ CREATE TABLE IF NOT EXISTS message (
 CREATE TABLE IF NOT EXISTS payment (
     payment_id TEXT PRIMARY KEY, reference TEXT NOT NULL UNIQUE, account TEXT, amount_paise INTEGER NOT NULL,
     method TEXT NOT NULL, status TEXT NOT NULL, at_s INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS link (
+    link_id TEXT PRIMARY KEY, reference TEXT NOT NULL UNIQUE, account TEXT, amount_paise INTEGER NOT NULL,
+    description TEXT NOT NULL, return_url TEXT NOT NULL, payment_id TEXT UNIQUE, at_s INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS callback (
     id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, event_id TEXT NOT NULL, body TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0);
@@ -26,7 +29,7 @@ CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NUL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPayment:
-    """A payment at the fake gateway."""
+    """A payment at the fake gateway; one that was made on a page of the gateway belongs to that page's order."""
 
     payment_id: str
     account: str | None
@@ -34,6 +37,26 @@ class StoredPayment:
     method: str
     status: str
     at_s: int
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLink:
+    """A page of the fake gateway where one sum can be paid; its order has the same id behind another prefix."""
+
+    link_id: str
+    reference: str
+    account: str | None
+    amount_paise: int
+    description: str
+    return_url: str
+    payment_id: str | None
+    at_s: int
+
+    @property
+    def order_id(self) -> str:
+        """Return the id of the page's order."""
+        return order_of(self.link_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +68,11 @@ class StoredCallback:
     event_id: str
     body: str
     delay_ms: int = 0
+
+
+def order_of(link_id: str) -> str:
+    """Return the id of a page's order."""
+    return f"order_{link_id.removeprefix('plink_')}"
 
 
 class ProviderMemory:
@@ -141,12 +169,64 @@ class ProviderMemory:
     def payments(self, *, payment_id: str | None = None) -> list[StoredPayment]:
         """Return the payments, or the one with an id."""
         rows = self._database.execute(
-            "SELECT payment_id, account, amount_paise, method, status, at_s FROM payment "
-            "WHERE ? IS NULL OR payment_id = ? ORDER BY rowid",
+            "SELECT p.payment_id, p.account, p.amount_paise, p.method, p.status, p.at_s, link.link_id "
+            "FROM payment p LEFT JOIN link ON link.payment_id = p.payment_id "
+            "WHERE ? IS NULL OR p.payment_id = ? ORDER BY p.rowid",
             (payment_id, payment_id),
         )
         names = ("payment_id", "account", "amount_paise", "method", "status", "at_s")
-        return [StoredPayment(**dict(zip(names, row, strict=True))) for row in rows]
+        return [
+            StoredPayment(
+                **dict(zip(names, row[:-1], strict=True)),
+                order_id=None if row[-1] is None else order_of(row[-1]),
+            )
+            for row in rows
+        ]
+
+    def add_link(self, link: StoredLink) -> bool:
+        """Add a page; False if its reference is known."""
+        added = self._database.execute(
+            "INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                link.link_id,
+                link.reference,
+                link.account,
+                link.amount_paise,
+                link.description,
+                link.return_url,
+                link.payment_id,
+                link.at_s,
+            ),
+        )
+        return added.rowcount == 1
+
+    def links(self, *, reference: str) -> list[StoredLink]:
+        """Return the page with a reference: one or none."""
+        return self._links("reference = ?", reference)
+
+    def link(self, link_id: str) -> StoredLink:
+        """
+        Return a page.
+
+        :raises RefusedByProvider: if there is none.
+        """
+        for link in self._links("link_id = ?", link_id):
+            return link
+        raise RefusedByProvider("The id provided does not exist", status=400)
+
+    def pay_link(self, link_id: str, *, payment_id: str) -> None:
+        """Note that a page was paid."""
+        self._database.execute(
+            "UPDATE link SET payment_id = ? WHERE link_id = ? AND payment_id IS NULL", (payment_id, link_id)
+        )
+
+    def _links(self, condition: str, value: str) -> list[StoredLink]:
+        columns = tuple(StoredLink.__dataclass_fields__)
+        rows = self._database.execute(
+            f"SELECT {', '.join(columns)} FROM link WHERE {condition}",  # noqa: S608 - both are written here
+            (value,),
+        )
+        return [StoredLink(**dict(zip(columns, row, strict=True))) for row in rows]
 
     def set_status(self, payment_id: str, status: str) -> None:
         """Set the status of a payment."""
