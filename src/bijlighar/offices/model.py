@@ -88,6 +88,7 @@ class Act(StrEnum):
     CHANGE_POLICY = "change_policy"
     MANAGE_OFFICES = "manage_offices"
     MANAGE_PEOPLE = "manage_people"
+    VIEW_CONSUMER = "view_consumer"
 
 
 def _roles(*roles: Role) -> frozenset[Role]:
@@ -126,6 +127,9 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.CHANGE_POLICY: _roles(Role.APPROVER, Role.ADMIN),
         Act.MANAGE_OFFICES: _roles(Role.ADMIN),
         Act.MANAGE_PEOPLE: _roles(Role.ADMIN),
+        Act.VIEW_CONSUMER: _roles(
+            Role.OPERATOR, Role.ENGINEER, Role.THEFT_OFFICER, Role.CLERK, Role.APPROVER
+        ),
     }
 )
 

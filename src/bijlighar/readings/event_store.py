@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, UniqueConstraint, select
+from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, UniqueConstraint, func, select
 
 from bijlighar.base.period import Period
 from bijlighar.readings.model import MeterEvent
@@ -80,6 +80,18 @@ def select_events_of(connection: Connection, *, meter: str, period: Period) -> l
         .limit(EVENTS_PER_PAGE)
     )
     return [_event(row) for row in connection.execute(statement)]
+
+
+def select_last(
+    connection: Connection, *, codes: Sequence[int], since: datetime
+) -> list[tuple[str, int, datetime]]:
+    """Return meter, code and time of the last event of each meter and code that is not before `since`."""
+    statement = (
+        select(event_table.c.meter, event_table.c.code, func.max(event_table.c.at))
+        .where(event_table.c.code.in_(codes), event_table.c.at >= since)
+        .group_by(event_table.c.meter, event_table.c.code)
+    )
+    return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
 
 
 def _known(connection: Connection, keys: Sequence[Key]) -> set[Key]:

@@ -169,6 +169,13 @@ def events_of(connection: Connection, *, meter: str, period: Period) -> tuple[Me
     return tuple(event_store.select_events_of(connection, meter=meter, period=period))
 
 
+def last_events(
+    connection: Connection, *, codes: Sequence[int], since: datetime
+) -> tuple[tuple[str, int, datetime], ...]:
+    """Return meter, code and time of the last event of each meter and code that is not before `since`."""
+    return tuple(event_store.select_last(connection, codes=codes, since=since))
+
+
 def present_days(connection: Connection, *, first: int, last: int) -> Mapping[str, frozenset[int]]:
     """Return for each meter the days of which every interval was measured."""
     found: dict[str, set[int]] = {}

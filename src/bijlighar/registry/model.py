@@ -1,9 +1,13 @@
 """Usage points, meters, accounts, the network, and who hung where and when."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
+from types import MappingProxyType
+
+from bijlighar.base.words import Words
 
 #: The start of a hanging whose day nobody knows.
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -96,6 +100,26 @@ class Protection:
     since: date
 
 
+#: The kinds of protection that the house knows; a company may write others.
+PROTECTION_NAMES: Mapping[str, Words] = MappingProxyType(
+    {
+        "life_support": Words(hi="जीवन रक्षक उपकरण", en="life-support equipment"),
+        "court_stay": Words(hi="न्यायालय का स्थगन", en="stay of a court"),
+    }
+)
+
+
+def protection_words(kind: str) -> Words:
+    """
+    Return what a kind of protection is called; one that the house does not know is called as it was written.
+
+    >>> protection_words("life_support").en, protection_words("police_station").hi
+    ('life-support equipment', 'police station')
+    """
+    plain = kind.replace("_", " ")
+    return PROTECTION_NAMES.get(kind, Words(hi=plain, en=plain))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
     """
@@ -178,3 +202,26 @@ class NetworkChange:
 
     sequence: int
     since: datetime
+
+
+class Share(Enum):
+    """How much of what a transformer or a feeder supplies belongs to a branch of the offices."""
+
+    NONE = "none"
+    PART = "part"
+    WHOLE = "whole"
+
+    @classmethod
+    def of(cls, offices: Collection[str], *, branch: Collection[str], is_top: bool) -> "Share":
+        """
+        Return the share of a branch where the supplied places belong to `offices`.
+
+        What belongs to no office at all belongs to the top of the tree.
+
+        >>> Share.of({"MHOW", "DHAR"}, branch={"MHOW"}, is_top=False), Share.of((), branch={"MHOW"}, is_top=True)
+        (<Share.PART: 'part'>, <Share.WHOLE: 'whole'>)
+        """
+        inside = sum(office in branch for office in offices)
+        if inside == len(offices):
+            return cls.WHOLE if offices or is_top else cls.NONE
+        return cls.PART if inside else cls.NONE

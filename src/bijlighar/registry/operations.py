@@ -14,7 +14,14 @@ from bijlighar.offices.model import Act, Office, OfficeLevel
 from bijlighar.registry import queries, store
 from bijlighar.registry.errors import CannotHang, CannotTakeDown, UnusableProtection
 from bijlighar.registry.import_plan import Known, Plan
-from bijlighar.registry.model import EndDevice, ImportReport, Installation, Protection, Transformer
+from bijlighar.registry.model import (
+    CustomerAccount,
+    EndDevice,
+    ImportReport,
+    Installation,
+    Protection,
+    Transformer,
+)
 from bijlighar.registry.registry_file import parse_network, parse_registry, url_key
 from bijlighar.registry.rules import plan_import
 
@@ -169,6 +176,21 @@ def _record_protection(connection: Connection, *, protection: Protection, by: st
         detail={"kind": protection.kind, "certificate": protection.certificate, "until": protection.until},
         now=now,
     )
+
+
+def show_account(connection: Connection, *, number: str, person: str, now: datetime) -> CustomerAccount:
+    """
+    Return an account with its name to a person who asked for it; that they did is recorded.
+
+    :raises UnknownAccount: if there is no such account.
+    :raises NotPermitted: if the person may not see consumers, or not this office's.
+    """
+    found = queries.account(connection, number=number)
+    offices.authorise(connection, sign_in=person, act=Act.VIEW_CONSUMER, office=found.office)
+    offices.record_act(
+        connection, person=person, act=Act.VIEW_CONSUMER, subject=f"account {number}", detail={}, now=now
+    )
+    return found
 
 
 def hang_meter(connection: Connection, *, usage_point: str, device: EndDevice, at: datetime) -> Installation:

@@ -1,6 +1,7 @@
 """What other rooms may ask about accounts, meters and the network."""
 
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -18,10 +19,14 @@ from bijlighar.registry.model import (
     Installation,
     NetworkChange,
     Protection,
+    Share,
     Transformer,
     UsagePoint,
 )
 from bijlighar.registry.registry_file import url_key
+
+#: How many numbers stand in one SQL list.
+NUMBERS_PER_QUERY = 500
 
 
 def end_device(connection: Connection, *, serial: str) -> EndDevice:
@@ -72,6 +77,32 @@ def accounts(connection: Connection, *, office: str | None = None) -> tuple[Cust
     return store.accounts(connection, offices=below)
 
 
+def accounts_of(connection: Connection, *, numbers: Collection[str]) -> Mapping[str, CustomerAccount]:
+    """Return accounts by number; a number that no account has is left out."""
+    return {
+        found.number: found
+        for part in _in_parts(numbers)
+        for found in store.accounts(connection, numbers=part)
+    }
+
+
+def hanging(connection: Connection, *, accounts: Collection[str], at: datetime) -> Mapping[str, Installation]:
+    """Return the consumer's meter that hangs at each account's place of supply at a moment."""
+    moment = Period(start=at, end=at + timedelta(microseconds=1))
+    return {
+        row.account: row
+        for part in _in_parts(accounts)
+        for row in store.installations(connection, period=moment, accounts=part)
+        if row.account is not None and row.meter_type.is_of_consumer and row.hangs_at(at)
+    }
+
+
+def _in_parts(numbers: Collection[str]) -> Iterator[Sequence[str]]:
+    ordered = sorted(numbers)
+    for start in range(0, len(ordered), NUMBERS_PER_QUERY):
+        yield ordered[start : start + NUMBERS_PER_QUERY]
+
+
 def account_history(connection: Connection, *, number: str) -> tuple[tuple[datetime, CustomerAccount], ...]:
     """Return the earlier facts of an account, each with the moment up to which they held, oldest first."""
     return store.account_history(connection, number=number)
@@ -119,14 +150,40 @@ def network_changes(connection: Connection, *, after: int) -> tuple[NetworkChang
     return store.changes(connection, after=after)
 
 
-def transformers(connection: Connection) -> tuple[Transformer, ...]:
-    """Return every transformer, by code."""
-    return store.transformers(connection)
+def transformers(connection: Connection, *, office: str | None = None) -> tuple[Transformer, ...]:
+    """
+    Return every transformer, or those that supply a place of an office or of one below it, by code.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    found = store.transformers(connection)
+    if office is None:
+        return found
+    supplied = _supplied(connection, by="transformer", office=office)
+    return tuple(transformer for transformer in found if supplied(transformer.code) is not Share.NONE)
 
 
-def feeders(connection: Connection) -> tuple[str, ...]:
-    """Return the code of every feeder, in order."""
-    return store.feeders(connection)
+def feeders(connection: Connection, *, office: str | None = None) -> tuple[str, ...]:
+    """
+    Return the code of every feeder, or of those that supply nobody but an office and those below it, in order.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    found = store.feeders(connection)
+    if office is None:
+        return found
+    supplied = _supplied(connection, by="feeder", office=office)
+    return tuple(feeder for feeder in found if supplied(feeder) is Share.WHOLE)
+
+
+def _supplied(connection: Connection, *, by: str, office: str) -> Callable[[str], Share]:
+    """Return how much of what hangs below a code belongs to an office; what names no office belongs to the top."""
+    below = frozenset(offices.offices_below(connection, code=office))
+    is_top = all(each.code in below for each in offices.offices(connection))
+    named: dict[str, set[str]] = {}
+    for code, supplied in store.offices_supplied(connection, by=by):
+        named.setdefault(code, set()).update(() if supplied is None else (supplied,))
+    return lambda code: Share.of(named.get(code, ()), branch=below, is_top=is_top)
 
 
 def protections(connection: Connection, *, on: date, account: str | None = None) -> tuple[Protection, ...]:

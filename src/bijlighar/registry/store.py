@@ -253,14 +253,20 @@ def change_installations(connection: Connection, *, changed: Sequence[Installati
 
 
 def accounts(
-    connection: Connection, *, offices: Sequence[str] | None = None, number: str | None = None
+    connection: Connection,
+    *,
+    offices: Sequence[str] | None = None,
+    number: str | None = None,
+    numbers: Sequence[str] | None = None,
 ) -> tuple[CustomerAccount, ...]:
-    """Return accounts by number, of some offices or of one number."""
+    """Return accounts by number, of some offices, of one number or of several."""
     statement = select(_account).order_by(_account.c.number)
     if offices is not None:
         statement = statement.where(_account.c.office.in_(offices))
     if number is not None:
         statement = statement.where(_account.c.number == number)
+    if numbers is not None:
+        statement = statement.where(_account.c.number.in_(numbers))
     return tuple(CustomerAccount(**row) for row in connection.execute(statement).mappings())
 
 
@@ -323,6 +329,7 @@ def installations(
     *,
     period: Period | None = None,
     account: str | None = None,
+    accounts: Sequence[str] | None = None,
     meter: str | None = None,
     transformer: str | None = None,
     usage_point: str | None = None,
@@ -335,6 +342,8 @@ def installations(
     for name, value in narrowed.items():
         if value is not None:
             statement = statement.where(_installation.c[name] == value)
+    if accounts is not None:
+        statement = statement.where(_installation.c.account.in_(accounts))
     return tuple(
         Installation(**{**row, "meter_type": MeterType(row["meter_type"])})
         for row in connection.execute(statement).mappings()
@@ -345,6 +354,13 @@ def transformers(connection: Connection) -> tuple[Transformer, ...]:
     """Return every transformer, by code."""
     rows = connection.execute(select(_transformer).order_by(_transformer.c.code)).mappings()
     return tuple(Transformer(**row) for row in rows)
+
+
+def offices_supplied(connection: Connection, *, by: str) -> tuple[tuple[str, str | None], ...]:
+    """Return which offices' places hang below which `transformer` or `feeder`, each pair once."""
+    code, office = _installation.c[by], _installation.c.office
+    statement = select(code, office).where(code.is_not(None), _installation.c.to_at.is_(None)).distinct()
+    return tuple((row[0], row[1]) for row in connection.execute(statement))
 
 
 def feeders(connection: Connection) -> tuple[str, ...]:
