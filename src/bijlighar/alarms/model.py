@@ -91,8 +91,12 @@ class Alarm:
     """
     One alarm of one source (a meter's serial number, or a part of the system) and code.
 
+    office, account, transformer, feeder: where the meter hung when the alarm was raised; None where unknown.
     count, first_at, last_at: how often it occurred while it was open, first and last.
+    waiting_since: when it last began to wait for somebody; `escalated`: to which level it has gone since then.
     returned_at: when what raised it was over; None while it is there or if it was never told.
+    acted_at: when somebody last did something about it since it began to wait (a note, a squad, a message, a
+    proposal); to acknowledge is not to act.
     """
 
     number: int
@@ -103,14 +107,94 @@ class Alarm:
     state: AlarmState
     office: str | None
     account: str | None
+    transformer: str | None = None
+    feeder: str | None = None
     count: int
     first_at: datetime
     last_at: datetime
     raised_at: datetime
+    waiting_since: datetime
+    escalated: int = 0
     returned_at: datetime | None
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     note: str
+    squad: str = ""
+    squad_at: datetime | None = None
+    acted_at: datetime | None = None
+
+
+class JournalEvent(StrEnum):
+    """What a line of the journal tells."""
+
+    RAISED = "raised"
+    REPEATED = "repeated"
+    RECURRED = "recurred"
+    CLEARED = "cleared"
+    ENDED = "ended"
+    ACKNOWLEDGED = "acknowledged"
+    TAKEN_BACK = "taken_back"
+    LAPSED = "lapsed"
+    ESCALATED = "escalated"
+    NOTED = "noted"
+    SQUAD_SENT = "squad_sent"
+    MESSAGE_SENT = "message_sent"
+    CUT_PROPOSED = "cut_proposed"
+    CUT_AUTHORISED = "cut_authorised"
+    CUT_REFUSED = "cut_refused"
+    SILENCED = "silenced"
+    SILENCE_BROKEN = "silence_broken"
+    CONSOLE_ARMED = "console_armed"
+    CONSOLE_RELEASED = "console_released"
+    CONSOLE_LOST = "console_lost"
+
+
+JOURNAL_NAMES: Mapping[JournalEvent, Words] = MappingProxyType(
+    {
+        JournalEvent.RAISED: Words(hi="अलार्म आया", en="raised"),
+        JournalEvent.REPEATED: Words(hi="फिर हुआ", en="occurred again"),
+        JournalEvent.RECURRED: Words(hi="फिर हुआ, दोबारा अस्वीकृत", en="occurred again, not acknowledged"),
+        JournalEvent.CLEARED: Words(hi="समाप्त, पर अस्वीकृत", en="over, not acknowledged"),
+        JournalEvent.ENDED: Words(hi="समाप्त", en="over"),
+        JournalEvent.ACKNOWLEDGED: Words(hi="स्वीकृत", en="acknowledged"),
+        JournalEvent.TAKEN_BACK: Words(hi="स्वीकृति वापस ली", en="acknowledgement taken back"),
+        JournalEvent.LAPSED: Words(
+            hi="स्वीकृति के बाद कोई कार्रवाई नहीं, फिर अस्वीकृत", en="acknowledged, but nobody acted: open again"
+        ),
+        JournalEvent.ESCALATED: Words(hi="ऊपर सूचित", en="escalated"),
+        JournalEvent.NOTED: Words(hi="टिप्पणी", en="note"),
+        JournalEvent.SQUAD_SENT: Words(hi="दल भेजा", en="squad sent"),
+        JournalEvent.MESSAGE_SENT: Words(hi="उपभोक्ता को संदेश भेजा", en="message sent to the consumer"),
+        JournalEvent.CUT_PROPOSED: Words(hi="विच्छेदन प्रस्तावित", en="disconnection proposed"),
+        JournalEvent.CUT_AUTHORISED: Words(hi="विच्छेदन अधिकृत", en="disconnection authorised"),
+        JournalEvent.CUT_REFUSED: Words(hi="विच्छेदन अस्वीकार", en="disconnection refused"),
+        JournalEvent.SILENCED: Words(hi="सायरन चुप किया", en="siren silenced"),
+        JournalEvent.SILENCE_BROKEN: Words(hi="नए अलार्म से सायरन फिर चालू", en="siren on again by a new alarm"),
+        JournalEvent.CONSOLE_ARMED: Words(hi="कंसोल का सायरन चालू", en="console armed"),
+        JournalEvent.CONSOLE_RELEASED: Words(hi="कंसोल ड्यूटी से हटा", en="console off duty"),
+        JournalEvent.CONSOLE_LOST: Words(hi="कंसोल का सायरन बंद", en="console not armed"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLine:
+    """
+    One line of the journal, which is only ever added to.
+
+    number: rises from line to line, not always by one; a reader that has seen one never finds a lower one later.
+    alarm, office: which alarm it is about and of which office; None: the siren or a console.
+    person: who did it; None: the system.
+    detail: a note, a squad, a count, a level, a console's reason: what goes with the event.
+    """
+
+    number: int
+    at: datetime
+    event: JournalEvent
+    alarm: int | None
+    office: str | None
+    person: str | None
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

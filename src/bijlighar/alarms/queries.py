@@ -4,19 +4,26 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from bijlighar.alarms import store
-from bijlighar.alarms.model import OPEN_STATES, Activation, Alarm, AlarmState, Priority
+from bijlighar.alarms import journal_store, store
+from bijlighar.alarms.model import OPEN_STATES, Activation, Alarm, AlarmState, JournalLine, Priority
 from bijlighar.storage import sequences
 
 ALARMS_MAX = 5_000
+LINES_MAX = 1_000
 #: The reader under which events are pulled, and the sequence they come from.
 READER = "alarms.watch"
 EVENTS = "readings.event"
 
 
-def open_alarms(connection: Connection, *, limit: int = ALARMS_MAX) -> tuple[Alarm, ...]:
-    """Return the alarms that are not back to normal and acknowledged, the most urgent and newest first."""
-    return store.alarms(connection, states=sorted(OPEN_STATES), limit=min(limit, ALARMS_MAX))
+def open_alarms(
+    connection: Connection, *, offices: Sequence[str] | None = None, limit: int = ALARMS_MAX
+) -> tuple[Alarm, ...]:
+    """
+    Return the alarms that are not back to normal and acknowledged, the most urgent and newest first.
+
+    offices: the codes of a branch; None for all. What belongs to no office is seen by everybody.
+    """
+    return store.alarms(connection, states=sorted(OPEN_STATES), offices=offices, limit=min(limit, ALARMS_MAX))
 
 
 def alarms(
@@ -24,10 +31,13 @@ def alarms(
     *,
     states: Sequence[AlarmState] | None = None,
     source: str | None = None,
+    offices: Sequence[str] | None = None,
     limit: int = ALARMS_MAX,
 ) -> tuple[Alarm, ...]:
     """Return alarms, the most urgent and newest first."""
-    return store.alarms(connection, states=states, source=source, limit=min(limit, ALARMS_MAX))
+    return store.alarms(
+        connection, states=states, source=source, offices=offices, limit=min(limit, ALARMS_MAX)
+    )
 
 
 def alarm(connection: Connection, *, number: int) -> Alarm | None:
@@ -36,9 +46,26 @@ def alarm(connection: Connection, *, number: int) -> Alarm | None:
     return found[0] if found else None
 
 
-def siren_required(connection: Connection) -> bool:
+def journal(
+    connection: Connection, *, after: int, limit: int = LINES_MAX, offices: Sequence[str] | None = None
+) -> tuple[JournalLine, ...]:
+    """Return the lines of the journal after a number, in order; the numbers rise, but not always by one."""
+    return journal_store.lines(connection, after=after, offices=offices, limit=min(limit, LINES_MAX))
+
+
+def history(connection: Connection, *, alarm: int, limit: int = LINES_MAX) -> tuple[JournalLine, ...]:
+    """Return the lines about one alarm, oldest first."""
+    return journal_store.lines(connection, alarm=alarm, limit=min(limit, LINES_MAX))
+
+
+def last_number(connection: Connection) -> int:
+    """Return the number of the last line of the journal, 0 if there is none."""
+    return journal_store.last_number(connection)
+
+
+def siren_required(connection: Connection, *, offices: Sequence[str] | None = None) -> bool:
     """Return whether the siren is called for: a P1 alarm that nobody has acknowledged."""
-    return bool(store.calling(connection, limit=1))
+    return bool(store.calling(connection, offices=offices, limit=1))
 
 
 def count(connection: Connection, *, priorities: Sequence[Priority] | None = None) -> int:

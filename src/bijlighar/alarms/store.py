@@ -1,12 +1,14 @@
 """SQL of alarms and of the times the siren was called for."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -15,7 +17,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     func,
+    or_,
     select,
     update,
 )
@@ -23,6 +27,8 @@ from sqlalchemy import (
 from bijlighar.alarms import rules
 from bijlighar.alarms.model import OPEN_STATES, WAITING, Activation, Alarm, AlarmState, Priority
 from bijlighar.storage.schema import Moment, Whole, metadata
+
+SOURCES_PER_SELECT = 500
 
 _alarm = Table(
     "alarms_alarm",
@@ -34,17 +40,26 @@ _alarm = Table(
     Column("state", String(16), nullable=False),
     Column("office", String(64)),
     Column("account", String(64)),
+    Column("transformer", String(64)),
+    Column("feeder", String(64)),
     Column("count", Integer, nullable=False),
     Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
     Column("raised_at", Moment, nullable=False),
+    Column("waiting_since", Moment, nullable=False),
+    Column("escalated", Integer, nullable=False),
     Column("returned_at", Moment),
     Column("acknowledged_by", String(64)),
     Column("acknowledged_at", Moment),
     Column("note", Text, nullable=False),
+    Column("squad", String(64), nullable=False),
+    Column("squad_at", Moment),
+    Column("acted_at", Moment),
     Column("open", Boolean, nullable=False),
     Index(None, "state", "priority"),
     Index(None, "source"),
+    Index(None, "raised_at"),
+    Index(None, "acknowledged_at"),
 )
 Index(
     "uq_alarms_alarm_open",
@@ -74,29 +89,45 @@ Index(
 )
 
 
-def add(connection: Connection, *, state: AlarmState, priority: Priority, **values: object) -> int:
-    """Add an alarm and return its number."""
-    statement = _alarm.insert().values(
-        state=state.value, open=state in OPEN_STATES, priority=int(priority), note="", **values
-    )
-    number: int = connection.execute(statement.returning(_alarm.c.number)).scalar_one()
-    return number
+def add(connection: Connection, *, alarms: Sequence[Alarm]) -> tuple[int, ...]:
+    """Add alarms, which are given their numbers here, and return these in the same order."""
+    if not alarms:
+        return ()
+    statement = _alarm.insert().returning(_alarm.c.number, sort_by_parameter_order=True)
+    return tuple(connection.execute(statement, [_values(alarm) for alarm in alarms]).scalars())
 
 
-def change(connection: Connection, *, number: int, state: AlarmState, **values: object) -> None:
-    """Set the state of an alarm, and what came with it."""
-    connection.execute(
+def save(connection: Connection, *, alarms: Sequence[Alarm]) -> None:
+    """Save alarms that are known by their numbers."""
+    if not alarms:
+        return
+    names = [field.name for field in fields(Alarm) if field.name not in ("number", "words")] + ["open"]
+    statement = (
         update(_alarm)
-        .where(_alarm.c.number == number)
-        .values(state=state.value, open=state in OPEN_STATES, **values)
+        .where(_alarm.c.number == bindparam("key_number"))
+        .values({name: bindparam(name) for name in names})
     )
+    connection.execute(statement, [_values(alarm) | {"key_number": alarm.number} for alarm in alarms])
 
 
-def hold_open(connection: Connection, *, source: str, code: int) -> Alarm | None:
-    """Return the open alarm of a source and code, its row locked."""
-    statement = select(_alarm).where(_alarm.c.source == source, _alarm.c.code == code, _alarm.c.open)
-    row = connection.execute(statement.with_for_update()).one_or_none()
-    return None if row is None else _alarm_of(row)
+def _values(alarm: Alarm) -> dict[str, object]:
+    values = {
+        field.name: getattr(alarm, field.name)
+        for field in fields(alarm)
+        if field.name not in ("number", "words")
+    }
+    state = {"state": alarm.state.value, "open": alarm.state in OPEN_STATES}
+    return values | state | {"priority": int(alarm.priority)}
+
+
+def hold_open(connection: Connection, *, sources: Sequence[str]) -> tuple[Alarm, ...]:
+    """Return the open alarms of sources, their rows locked."""
+    found: list[Alarm] = []
+    for begin in range(0, len(sources), SOURCES_PER_SELECT):
+        some = sources[begin : begin + SOURCES_PER_SELECT]
+        statement = select(_alarm).where(_alarm.c.source.in_(some), _alarm.c.open).order_by(_alarm.c.number)
+        found.extend(_alarm_of(row) for row in connection.execute(statement.with_for_update()))
+    return tuple(found)
 
 
 def hold(connection: Connection, *, number: int) -> Alarm | None:
@@ -112,10 +143,12 @@ def alarms(
     states: Sequence[AlarmState] | None = None,
     source: str | None = None,
     number: int | None = None,
+    offices: Sequence[str] | None = None,
     limit: int,
 ) -> tuple[Alarm, ...]:
     """Return alarms, the most urgent and newest first."""
     statement = select(_alarm).order_by(_alarm.c.priority, _alarm.c.number.desc()).limit(limit)
+    statement = statement.where(*_seen_by(offices))
     if states is not None:
         statement = statement.where(_alarm.c.state.in_([state.value for state in states]))
     if source is not None:
@@ -125,13 +158,19 @@ def alarms(
     return tuple(_alarm_of(row) for row in connection.execute(statement))
 
 
-def calling(connection: Connection, *, limit: int) -> tuple[Alarm, ...]:
+def _seen_by(offices: Sequence[str] | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that some offices see an alarm; what belongs to no office is seen by everybody."""
+    return () if offices is None else (or_(_alarm.c.office.is_(None), _alarm.c.office.in_(offices)),)
+
+
+def calling(connection: Connection, *, offices: Sequence[str] | None = None, limit: int) -> tuple[Alarm, ...]:
     """Return the alarms that call for the siren, oldest first."""
     statement = (
         select(_alarm)
         .where(
             _alarm.c.priority == int(Priority.P1),
             _alarm.c.state.in_([state.value for state in WAITING]),
+            *_seen_by(offices),
         )
         .order_by(_alarm.c.number)
         .limit(limit)
