@@ -137,7 +137,14 @@ class TestJournal:
     def test_hides_no_line_behind_a_later_number(self, room: Room):
         """A slow transaction that took its number first is seen first."""
         line = JournalLine(
-            number=0, at=NOW, event=JournalEvent.NOTED, alarm=None, office=None, person="asha", detail="slow"
+            number=0,
+            at=NOW,
+            event=JournalEvent.NOTED,
+            alarm=None,
+            priority=None,
+            office=None,
+            person="asha",
+            detail="slow",
         )
         began = threading.Event()
 
@@ -176,6 +183,16 @@ class TestJournal:
     def test_has_a_name_for_each_event_in_both_languages(self):
         assert set(JOURNAL_NAMES) == set(JournalEvent)
         assert all(words.hi and words.en and words.hi != words.en for words in JOURNAL_NAMES.values())
+
+
+class TestIsUrgent:
+    def test_is_what_may_concern_the_siren(self, room: Room):
+        room.tell(event(), event(OVERLOAD))
+
+        assert [(line.priority, line.is_urgent) for line in journal(room)] == [
+            (Priority.P1, True),
+            (Priority.P3, False),
+        ]
 
 
 class TestWhere:

@@ -52,6 +52,7 @@ def line_of(
         at=now,
         event=event,
         alarm=alarm.number,
+        priority=alarm.priority,
         office=alarm.office,
         person=person,
         detail=detail,

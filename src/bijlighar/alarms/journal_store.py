@@ -1,10 +1,11 @@
 """SQL of the journal: every change of an alarm, of the silence and of a console, in the order it was committed."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, String, Table, Text, or_, select
+from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Row, String, Table, Text, or_, select
 
-from bijlighar.alarms.model import JournalEvent, JournalLine
+from bijlighar.alarms.model import JournalEvent, JournalLine, Priority
 from bijlighar.storage import sequences
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
@@ -19,6 +20,7 @@ _journal = append_only(
         Column("at", Moment, nullable=False),
         Column("event", String(32), nullable=False),
         Column("alarm", Whole, ForeignKey("alarms_alarm.number")),
+        Column("priority", Integer),
         Column("office", String(64)),
         Column("person", String(64)),
         Column("detail", Text, nullable=False),
@@ -49,6 +51,7 @@ def add(connection: Connection, *, lines: Sequence[JournalLine]) -> None:
             "at": line.at,
             "event": line.event.value,
             "alarm": line.alarm,
+            "priority": None if line.priority is None else int(line.priority),
             "office": line.office,
             "person": line.person,
             "detail": line.detail,
@@ -72,10 +75,14 @@ def lines(
         statement = statement.where(_journal.c.alarm == alarm)
     if offices is not None:
         statement = statement.where(or_(_journal.c.office.is_(None), _journal.c.office.in_(offices)))
-    return tuple(
-        JournalLine(**{**row, "event": JournalEvent(row["event"])})
-        for row in connection.execute(statement).mappings()
-    )
+    return tuple(_line_of(row) for row in connection.execute(statement))
+
+
+def _line_of(row: Row[Any]) -> JournalLine:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    values["event"] = JournalEvent(values["event"])
+    values["priority"] = None if row.priority is None else Priority(row.priority)
+    return JournalLine(**values)
 
 
 def last_number(connection: Connection) -> int:

@@ -183,7 +183,7 @@ class JournalLine:
     One line of the journal, which is only ever added to.
 
     number: rises from line to line, not always by one; a reader that has seen one never finds a lower one later.
-    alarm, office: which alarm it is about and of which office; None: the siren or a console.
+    alarm, priority, office: which alarm it is about, as it is after it; None: the siren or a console.
     person: who did it; None: the system.
     detail: a note, a squad, a count, a level, a console's reason: what goes with the event.
     """
@@ -192,9 +192,15 @@ class JournalLine:
     at: datetime
     event: JournalEvent
     alarm: int | None
+    priority: Priority | None
     office: str | None
     person: str | None
     detail: str
+
+    @property
+    def is_urgent(self) -> bool:
+        """Return whether the siren may have to sound, or be still, because of it."""
+        return self.priority is Priority.P1 or self.alarm is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
