@@ -1,22 +1,51 @@
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bijlighar.base.errors import InvalidValue
 from bijlighar.base.words import Words
-from bijlighar.offices.errors import BrokenTree, NotPermitted, SamePerson, UnreadableFile, UnrecordableDetail
-from bijlighar.offices.model import ROLES_OF_ACT, Act, AuditEntry, Office, OfficeLevel, Person, Role
+from bijlighar.offices.errors import (
+    BrokenTree,
+    NotPermitted,
+    SamePerson,
+    UnreadableFile,
+    UnrecordableDetail,
+    WeakPassword,
+)
+from bijlighar.offices.model import (
+    ROLES_OF_ACT,
+    ROLES_OF_VIEW,
+    Act,
+    AuditEntry,
+    Office,
+    OfficeLevel,
+    Person,
+    Role,
+    View,
+)
 from bijlighar.offices.rules import (
+    ADDRESS_FAILURES_MAX,
+    ADDRESS_WINDOW,
     NO_HASH,
+    PASSWORD_LENGTH_MAX,
+    PASSWORD_LENGTH_MIN,
+    address_key,
     branch,
     canonical_json,
     check_other_person,
+    check_password,
     check_permitted,
     check_tree,
+    check_view,
     hash_of_entry,
+    locked_until,
     parse_offices,
+    sign_in_key,
+    throttled_until,
+    token_hash,
     verify_chain,
 )
 
@@ -151,6 +180,140 @@ class TestCheckPermitted:
 
     def test_lets_no_role_both_draw_up_and_approve(self):
         assert not ROLES_OF_ACT[Act.DRAW_UP_LIST] & ROLES_OF_ACT[Act.APPROVE_LIST]
+
+    @pytest.mark.parametrize("act", [Act.READ_METER, Act.SEND_SQUAD, Act.PROPOSE_CUT, Act.SILENCE_SIREN])
+    def test_lets_the_operator_act_on_an_alarm(self, act):
+        check_permitted(person=make_person(roles={Role.OPERATOR}), act=act, office=None, branch_of_person=())
+
+    def test_lets_the_operator_propose_a_cut_and_not_authorise_one_for_theft(self):
+        assert Role.OPERATOR in ROLES_OF_ACT[Act.PROPOSE_CUT]
+        assert ROLES_OF_ACT[Act.AUTHORISE_THEFT_CUT] == {Role.THEFT_OFFICER}
+
+
+class TestCheckView:
+    def test_knows_the_roles_of_every_view(self):
+        assert set(ROLES_OF_VIEW) == set(View)
+        assert all(ROLES_OF_VIEW.values())
+
+    def test_leaves_no_role_without_a_view(self):
+        assert frozenset().union(*ROLES_OF_VIEW.values()) == set(Role)
+
+    @pytest.mark.parametrize(
+        ("role", "views"),
+        [
+            (Role.OPERATOR, {View.ALARMS, View.NETWORK, View.COMMANDS, View.LOSSES}),
+            (Role.ENGINEER, set(View) - {View.PEOPLE}),
+            (Role.FITTER, {View.ROLLOUT}),
+            (Role.ADMIN, {View.PEOPLE, View.AUDIT, View.ROLLOUT}),
+        ],
+    )
+    def test_shows_each_role_its_own(self, role, views):
+        assert {view for view in View if role in ROLES_OF_VIEW[view]} == views
+
+    def test_accepts_one_fitting_role_of_several(self):
+        check_view(person=make_person(roles={Role.FITTER, Role.CLERK}), view=View.LISTS)
+
+    @pytest.mark.parametrize(
+        ("person", "said"),
+        [
+            (make_person(roles={Role.OPERATOR}), "may not see lists; it needs the role approver or clerk"),
+            (make_person(roles={Role.CLERK}, active=False), "no longer active"),
+            (make_person(roles=set()), "may not see lists"),
+        ],
+    )
+    def test_refuses_others(self, person, said):
+        with pytest.raises(NotPermitted, match=said):
+            check_view(person=person, view=View.LISTS)
+
+
+class TestSignInKey:
+    def test_is_the_name_as_it_is_stored(self):
+        assert sign_in_key(" Asha ") == "asha"
+        assert sign_in_key("x" * 64) == "x" * 64
+
+    @pytest.mark.parametrize("name", ["x" * 65, "ß" * 64, "a\0b", "a\udc80"])
+    def test_refuses_what_none_can_have(self, name):
+        with pytest.raises(InvalidValue, match="sign-in name"):
+            sign_in_key(name)
+
+
+class TestCheckPassword:
+    @pytest.mark.parametrize(
+        "password",
+        [
+            "0123456789",
+            "मीटर चालू है अब",
+            "asha asha asha",
+            "ab" * (PASSWORD_LENGTH_MAX // 2),
+            "x" * (PASSWORD_LENGTH_MIN - 1) + "y",
+        ],
+    )
+    def test_accepts_what_is_long_enough(self, password):
+        check_password(sign_in="asha", password=password)
+
+    @pytest.mark.parametrize(
+        ("password", "said"),
+        [
+            ("", "too short"),
+            ("012345678", "too short"),
+            ("ab" * (PASSWORD_LENGTH_MAX // 2) + "c", "too long"),
+            ("x" * 1_000_000, "too long"),
+            ("\ufdfa" * 100, "too long"),  # one sign that stands for eighteen
+            ("Radhakrishnan", "sign-in name"),
+            (" radhakrishnan ", "sign-in name"),
+            ("aaaaaaaaaaaa", "over and over"),
+            ("aAaAaAaAaAaA", "over and over"),
+            (" " * 12, "over and over"),
+            ("0123456789\0", "no keyboard"),
+            ("0123456789\udc80", "no keyboard"),
+        ],
+    )
+    def test_refuses_what_is_weak(self, password, said):
+        with pytest.raises(WeakPassword, match=said):
+            check_password(sign_in="radhakrishnan", password=password)
+
+
+class TestLockedUntil:
+    @pytest.mark.parametrize(
+        ("failures", "minutes"), [(5, 1), (6, 2), (7, 4), (10, 32), (11, 60), (12, 60), (10_000, 60)]
+    )
+    def test_counts_from_the_last_failure(self, failures, minutes):
+        failed_at = [AT - timedelta(seconds=number) for number in range(failures)]
+
+        assert locked_until(failed_at) == AT + timedelta(minutes=minutes)
+
+    @pytest.mark.parametrize("failures", [0, 1, 4])
+    def test_is_not_there_for_few(self, failures):
+        assert locked_until([AT] * failures) is None
+
+
+class TestThrottledUntil:
+    def test_is_when_the_oldest_that_counts_leaves_the_window(self):
+        failed_at = [AT + timedelta(seconds=number) for number in range(ADDRESS_FAILURES_MAX)]
+
+        assert throttled_until(failed_at) == AT + ADDRESS_WINDOW
+        assert throttled_until(failed_at[1:]) is None
+
+
+class TestAddressKey:
+    @pytest.mark.parametrize(
+        ("address", "key"),
+        [
+            ("2001:db8:0:1::7", "2001:db8:0:1::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("testclient", "testclient"),
+            ("", ""),
+            ("a\0b\udc80c", "abc"),
+            ("x" * 5_000, "x" * 64),
+        ],
+    )
+    def test_can_always_be_stored(self, address, key):
+        assert address_key(address) == key
+
+
+class TestTokenHash:
+    def test_takes_any_text(self):
+        assert len({token_hash(token) for token in ("", "a", "a\0b", "\udc80")}) == 4
 
 
 class TestCheckOtherPerson:

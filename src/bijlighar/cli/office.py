@@ -1,5 +1,6 @@
 """`bijlighar office` and `bijlighar person`: offices, people, and the record of what they did."""
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from bijlighar.offices.model import Act, Role
 from bijlighar.runtime.home import Home
 
 AUDIT_SHOWN = 50
+#: Longest line that is read as a password; the longest password is shorter in any letters.
+PASSWORD_OCTETS_MAX = 4_096
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 #: The number of a row; beyond it no database counts.
@@ -210,6 +213,41 @@ def change(
         )
     state = "active" if changed.active else "inactive"
     print_line(f"{changed.sign_in} works at {changed.office} as {', '.join(sorted(changed.roles))} ({state})")
+
+
+@person.command()
+@click.argument("name")
+@click.option(
+    "--stdin", "from_stdin", is_flag=True, help="Read the password from one line of standard input."
+)
+@click.option("--as", "by", metavar="PERSON", help="Who does this; it is recorded.")
+@home_option
+def password(name: str, from_stdin: bool, by: str | None, home: Home) -> None:
+    """Set the password with which NAME signs in to the pages; asked twice, and not shown."""
+    with home.database.read() as connection:
+        known = queries.person(connection, sign_in=name)
+        if by is not None:
+            operations.authorise(connection, sign_in=by, act=Act.MANAGE_PEOPLE, office=known.office)
+    typed = (
+        _password_line()
+        if from_stdin
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    with home.database.write() as connection:
+        operations.set_password(
+            connection,
+            sign_in=known.sign_in,
+            password=typed,
+            now=home.clock.now(),
+            by=by or operations.SYSTEM,
+        )
+    print_line(f"{known.sign_in} signs in with the new password; whoever was signed in so is signed out")
+
+
+def _password_line() -> str:
+    line: bytes = sys.stdin.buffer.readline(PASSWORD_OCTETS_MAX)
+    # What is not UTF-8 becomes signs that no password may hold.
+    return line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
 
 
 @person.command(name="list")

@@ -1,5 +1,7 @@
 """The errors of this room."""
 
+from datetime import datetime
+
 from bijlighar.base.errors import BijligharError
 
 
@@ -55,3 +57,32 @@ class UnrecordableDetail(OfficesError):
     """The detail of an act cannot be written as JSON."""
 
     code = "offices.unrecordable-detail"
+
+
+class WrongPassword(OfficesError):
+    """The sign-in name is unknown, the password is wrong, or the person is no longer active: which, is not said."""
+
+    code = "offices.wrong-password"
+
+
+class SignInLocked(OfficesError):
+    """Signing in has failed too often with this name or from this address; it is open again at `until`."""
+
+    code = "offices.sign-in-locked"
+
+    def __init__(self, message: str, *, until: datetime) -> None:
+        """Keep the moment of the wall clock from which on another try is taken."""
+        super().__init__(message)
+        self.until = until
+
+
+class SignInBusy(OfficesError):
+    """So many sign in at the same time that this one was not looked at."""
+
+    code = "offices.sign-in-busy"
+
+
+class WeakPassword(OfficesError):
+    """The password is too short, too long or too easily guessed."""
+
+    code = "offices.weak-password"

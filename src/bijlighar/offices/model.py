@@ -1,7 +1,7 @@
-"""Offices, people, roles, acts and the entries of the audit."""
+"""Offices, people, roles, acts, views, sessions and the entries of the audit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -88,12 +88,35 @@ class Act(StrEnum):
     CHANGE_POLICY = "change_policy"
     MANAGE_OFFICES = "manage_offices"
     MANAGE_PEOPLE = "manage_people"
+    READ_METER = "read_meter"
+    SEND_SQUAD = "send_squad"
+    PROPOSE_CUT = "propose_cut"
+    MESSAGE_CONSUMER = "message_consumer"
+    SILENCE_SIREN = "silence_siren"
+    ARM_CONSOLE = "arm_console"
     VIEW_CONSUMER = "view_consumer"
+
+
+class View(StrEnum):
+    """A part of the pages that a person may see."""
+
+    ALARMS = "alarms"
+    NETWORK = "network"
+    LISTS = "lists"
+    COMMANDS = "commands"
+    ROLLOUT = "rollout"
+    LOSSES = "losses"
+    COLLECTIONS = "collections"
+    AUDIT = "audit"
+    PEOPLE = "people"
 
 
 def _roles(*roles: Role) -> frozenset[Role]:
     return frozenset(roles)
 
+
+#: Those who answer an alarm.
+_WATCH = _roles(Role.OPERATOR, Role.ENGINEER, Role.THEFT_OFFICER)
 
 #: Which roles allow which act: the one place where this is decided. A test holds every act to have a line here.
 ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
@@ -127,9 +150,31 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.CHANGE_POLICY: _roles(Role.APPROVER, Role.ADMIN),
         Act.MANAGE_OFFICES: _roles(Role.ADMIN),
         Act.MANAGE_PEOPLE: _roles(Role.ADMIN),
-        Act.VIEW_CONSUMER: _roles(
-            Role.OPERATOR, Role.ENGINEER, Role.THEFT_OFFICER, Role.CLERK, Role.APPROVER
+        Act.READ_METER: _WATCH,
+        Act.SEND_SQUAD: _WATCH,
+        # To propose is not to authorise: a cut for theft is authorised by the theft officer alone.
+        Act.PROPOSE_CUT: _WATCH,
+        Act.MESSAGE_CONSUMER: _WATCH,
+        Act.SILENCE_SIREN: _WATCH,
+        Act.ARM_CONSOLE: _WATCH,
+        Act.VIEW_CONSUMER: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+    }
+)
+
+#: Which roles see which pages; whose offices are shown in them is decided by the tree of offices.
+ROLES_OF_VIEW: Mapping[View, frozenset[Role]] = MappingProxyType(
+    {
+        View.ALARMS: _WATCH | _roles(Role.APPROVER),
+        View.NETWORK: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        View.LISTS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
+        View.COMMANDS: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        View.ROLLOUT: _roles(
+            Role.CLERK, Role.APPROVER, Role.ENGINEER, Role.STORE_KEEPER, Role.FITTER, Role.ADMIN
         ),
+        View.LOSSES: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        View.COLLECTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
+        View.AUDIT: _roles(Role.ENGINEER, Role.ADMIN),
+        View.PEOPLE: _roles(Role.ADMIN),
     }
 )
 
@@ -159,6 +204,30 @@ class Person:
     office: str
     roles: frozenset[Role]
     active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """
+    A person who is signed in; the times are of the wall clock, not of the home's.
+
+    person: as they stand now, not as they stood when they signed in.
+    seen_at: when they last asked for something, to the minute.
+    expires_at: when they must sign in again, whatever they do.
+    """
+
+    person: Person
+    started_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """A session just begun; its `token` is the browser's secret, and nothing here keeps it."""
+
+    token: str = field(repr=False)
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

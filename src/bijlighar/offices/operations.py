@@ -1,8 +1,8 @@
-"""What other rooms may do to offices, people and the audit."""
+"""What other rooms may do to offices, people and the audit, and how people sign in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -10,10 +10,34 @@ from bijlighar.base.errors import InvalidValue
 from bijlighar.base.text import CODE_MAX, NAME_MAX, check_text
 from bijlighar.offices import queries, rules, store
 from bijlighar.offices.errors import KnownPerson
-from bijlighar.offices.model import Act, AuditEntry, Office, Person, Role
+from bijlighar.offices.model import Act, Office, Person, Role
+from bijlighar.offices.passwords import Passwords
+from bijlighar.offices.recording import SYSTEM, record_act
+from bijlighar.offices.signing_in import (
+    end_session,
+    end_sessions_of,
+    mark_seen,
+    open_session,
+    set_password,
+    sign_in,
+)
 
-#: Who did an act that no signed-in person did (files taken in from the command line, the system's own steps).
-SYSTEM = "system"
+__all__ = [
+    "SYSTEM",
+    "Passwords",
+    "add_office",
+    "add_person",
+    "authorise",
+    "change_person",
+    "end_session",
+    "end_sessions_of",
+    "import_offices",
+    "mark_seen",
+    "open_session",
+    "record_act",
+    "set_password",
+    "sign_in",
+]
 
 
 def add_office(connection: Connection, *, office: Office) -> None:
@@ -100,7 +124,7 @@ def change_person(
     active: bool | None = None,
 ) -> Person:
     """
-    Change the given facts of a person; None leaves a fact as it is.
+    Change the given facts of a person; None leaves a fact as it is. Who is made inactive is signed out.
 
     :raises UnknownPerson: if there is no such person.
     :raises UnknownOffice: if the office is unknown.
@@ -118,6 +142,8 @@ def change_person(
     )
     if changed != known:
         store.save_person(connection, saved=changed)
+        if not changed.active:
+            end_sessions_of(connection, sign_in=changed.sign_in)
         _record_person(connection, person=changed, by=by, now=now)
     return changed
 
@@ -141,45 +167,3 @@ def authorise(connection: Connection, *, sign_in: str, act: Act, office: str | N
     below = rules.branch(store.offices(connection), code=person.office)
     rules.check_permitted(person=person, act=act, office=office, branch_of_person=below)
     return person
-
-
-def record_act(
-    connection: Connection,
-    *,
-    person: str,
-    act: Act,
-    subject: str,
-    detail: Mapping[str, object],
-    now: datetime,
-) -> int:
-    """
-    Append an act to the audit, in the caller's transaction, and return its number.
-
-    Other recording transactions wait until this one ends: record as the last thing.
-
-    :raises UnrecordableDetail: if the detail is no JSON.
-    """
-    text = rules.canonical_json(detail)
-    at = now.astimezone(UTC)
-    last, previous_hash = store.lock_audit_head(connection)
-    entry_hash = rules.hash_of_entry(
-        number=last + 1,
-        at=at,
-        person=person,
-        act=act,
-        subject=subject,
-        detail=text,
-        previous_hash=previous_hash,
-    )
-    entry = AuditEntry(
-        number=last + 1,
-        at=at,
-        person=person,
-        act=str(act),
-        subject=subject,
-        detail=text,
-        previous_hash=previous_hash,
-        entry_hash=entry_hash,
-    )
-    store.append_audit(connection, entry=entry)
-    return entry.number

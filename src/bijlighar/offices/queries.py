@@ -1,11 +1,13 @@
-"""What other rooms may ask about offices, people and the audit."""
+"""What other rooms may ask about offices, people, who is signed in, and the audit."""
+
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from bijlighar.base.text import CODE_MAX, NAME_MAX, check_text
 from bijlighar.offices import rules, store
 from bijlighar.offices.errors import UnknownOffice, UnknownPerson
-from bijlighar.offices.model import AuditCheck, AuditEntry, Office, Person
+from bijlighar.offices.model import AuditCheck, AuditEntry, Office, Person, Session
 
 AUDIT_LIMIT_MAX = 10_000
 
@@ -55,6 +57,26 @@ def person(connection: Connection, *, sign_in: str) -> Person:
 def people(connection: Connection) -> tuple[Person, ...]:
     """Return every person, by sign-in name."""
     return store.people(connection)
+
+
+def has_password(connection: Connection, *, sign_in: str) -> bool:
+    """
+    Return whether the person has a password to sign in with; False if there is no such person.
+
+    :raises InvalidValue: if nobody can have this name.
+    """
+    return store.password_hash(connection, sign_in=rules.sign_in_key(sign_in)) is not None
+
+
+def session(connection: Connection, *, token: str, wall: datetime) -> Session | None:
+    """
+    Return the session of a token with its person as they stand now.
+
+    None if the token is unknown, its time is over, or the person is no longer active. This only reads: where
+    `rules.is_to_be_marked` says so, `operations.mark_seen` keeps that the session was seen.
+    """
+    found = store.session(connection, token_hash=rules.token_hash(token))
+    return found if found is not None and rules.is_live(found, wall=wall) else None
 
 
 def audit(

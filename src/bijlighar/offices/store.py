@@ -3,11 +3,23 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Connection, ForeignKey, String, Table, Text, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    Text,
+    or_,
+    select,
+)
 from sqlalchemy.engine import Row
 
 from bijlighar.base.words import Words
-from bijlighar.offices.model import AuditEntry, Office, OfficeLevel, Person, Role
+from bijlighar.offices.model import AuditEntry, Office, OfficeLevel, Person, Role, Session
 from bijlighar.offices.rules import NO_HASH
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
@@ -34,6 +46,37 @@ _person = Table(
     Column("office", String(64), ForeignKey("offices_office.code"), nullable=False),
     Column("roles", Document, nullable=False),
     Column("active", Boolean, nullable=False),
+)
+
+_credential = Table(
+    "offices_credential",
+    metadata,
+    Column("sign_in", String(64), ForeignKey("offices_person.sign_in"), primary_key=True),
+    Column("password_hash", String(256), nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)
+
+_session = Table(
+    "offices_session",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("sign_in", String(64), ForeignKey("offices_person.sign_in"), nullable=False, index=True),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+#: Sign-ins that failed, with names that nobody has too: otherwise a lock would tell which names there are.
+#: `name` is empty once its owner has signed in; the row still counts against the address.
+_failure = Table(
+    "offices_sign_in_failure",
+    metadata,
+    Column("number", Whole, primary_key=True, autoincrement=True),
+    Column("name", String(64)),
+    Column("address", String(64), nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    Index("ix_offices_sign_in_failure_name_at", "name", "at"),
+    Index("ix_offices_sign_in_failure_address_at", "address", "at"),
 )
 
 _audit = append_only(
@@ -129,6 +172,123 @@ def save_person(connection: Connection, *, saved: Person) -> None:
     }
     statement = insert_for(connection, _person).values(sign_in=saved.sign_in, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=[_person.c.sign_in], set_=values))
+
+
+def password_hash(connection: Connection, *, sign_in: str, locked: bool = False) -> str | None:
+    """Return the hash of the person's password; `locked` keeps it as it is to the end of the transaction."""
+    statement = select(_credential.c.password_hash).where(_credential.c.sign_in == sign_in)
+    if locked:
+        statement = statement.with_for_update()
+    found: str | None = connection.execute(statement).scalar_one_or_none()
+    return found
+
+
+def save_password_hash(connection: Connection, *, sign_in: str, saved: str, changed_at: datetime) -> None:
+    """Insert the hash of the person's password, or overwrite it."""
+    values = {"password_hash": saved, "changed_at": changed_at}
+    statement = insert_for(connection, _credential).values(sign_in=sign_in, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=[_credential.c.sign_in], set_=values))
+
+
+def replace_password_hash(connection: Connection, *, sign_in: str, saved: str) -> None:
+    """Overwrite the hash of a password that stays the same."""
+    connection.execute(
+        _credential.update().where(_credential.c.sign_in == sign_in).values(password_hash=saved)
+    )
+
+
+def add_failure(connection: Connection, *, name: str, address: str, at: datetime) -> int:
+    """Store a failed sign-in and return its number."""
+    statement = _failure.insert().values(name=name, address=address, at=at).returning(_failure.c.number)
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def remove_failure(connection: Connection, *, number: int) -> None:
+    """Remove a failed sign-in that was none."""
+    connection.execute(_failure.delete().where(_failure.c.number == number))
+
+
+def forgive_failures(connection: Connection, *, name: str) -> None:
+    """Let the failed sign-ins with this name no longer count against it."""
+    connection.execute(_failure.update().where(_failure.c.name == name).values(name=None))
+
+
+def failures_of_name(
+    connection: Connection, *, name: str, after: datetime, limit: int
+) -> tuple[datetime, ...]:
+    """Return when signing in with this name failed, newest first."""
+    return _failed_at(connection, matching=_failure.c.name == name, after=after, limit=limit)
+
+
+def failures_of_address(
+    connection: Connection, *, address: str, after: datetime, limit: int
+) -> tuple[datetime, ...]:
+    """Return when signing in from this address failed, newest first."""
+    return _failed_at(connection, matching=_failure.c.address == address, after=after, limit=limit)
+
+
+def _failed_at(
+    connection: Connection, *, matching: ColumnElement[bool], after: datetime, limit: int
+) -> tuple[datetime, ...]:
+    statement = select(_failure.c.at).where(matching, _failure.c.at > after)
+    return tuple(connection.execute(statement.order_by(_failure.c.at.desc()).limit(limit)).scalars())
+
+
+def sweep_failures(connection: Connection, *, until: datetime, limit: int) -> None:
+    """Delete failed sign-ins of `until` and before, at most `limit`."""
+    old = select(_failure.c.number).where(_failure.c.at <= until).order_by(_failure.c.at).limit(limit)
+    connection.execute(_failure.delete().where(_failure.c.number.in_(old.scalar_subquery())))
+
+
+def add_session(connection: Connection, *, token_hash: str, saved: Session) -> None:
+    """Store a session."""
+    values = {name: getattr(saved, name) for name in ("started_at", "seen_at", "expires_at")}
+    connection.execute(
+        _session.insert().values(token_hash=token_hash, sign_in=saved.person.sign_in, **values)
+    )
+
+
+def session(connection: Connection, *, token_hash: str) -> Session | None:
+    """Return the session with its person as they stand now."""
+    times = (_session.c.started_at, _session.c.seen_at, _session.c.expires_at)
+    statement = select(_person, *times).join(_session, _session.c.sign_in == _person.c.sign_in)
+    row = connection.execute(statement.where(_session.c.token_hash == token_hash)).one_or_none()
+    if row is None:
+        return None
+    return Session(
+        person=_person_of(row),
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        expires_at=row.expires_at,
+    )
+
+
+def move_seen_at(connection: Connection, *, token_hash: str, seen_at: datetime) -> None:
+    """Store when the session was last seen."""
+    connection.execute(_session.update().where(_session.c.token_hash == token_hash).values(seen_at=seen_at))
+
+
+def remove_session(connection: Connection, *, token_hash: str) -> None:
+    """Delete the session."""
+    connection.execute(_session.delete().where(_session.c.token_hash == token_hash))
+
+
+def remove_sessions_of(connection: Connection, *, sign_in: str, kept: int = 0) -> None:
+    """Delete the person's sessions but for the `kept` newest."""
+    statement = _session.delete().where(_session.c.sign_in == sign_in)
+    if kept:
+        newest = select(_session.c.token_hash).where(_session.c.sign_in == sign_in)
+        newest = newest.order_by(_session.c.started_at.desc(), _session.c.token_hash).limit(kept)
+        statement = statement.where(_session.c.token_hash.not_in(newest.scalar_subquery()))
+    connection.execute(statement)
+
+
+def sweep_sessions(connection: Connection, *, wall: datetime, seen_until: datetime, limit: int) -> None:
+    """Delete sessions that have expired, or were last seen at `seen_until` or before, at most `limit`."""
+    ended = or_(_session.c.expires_at <= wall, _session.c.seen_at <= seen_until)
+    old = select(_session.c.token_hash).where(ended).limit(limit)
+    connection.execute(_session.delete().where(_session.c.token_hash.in_(old.scalar_subquery())))
 
 
 def lock_audit_head(connection: Connection) -> tuple[int, str]:
