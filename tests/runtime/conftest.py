@@ -18,6 +18,7 @@ def home(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     metadata.create_all(
         opened.database.engine
     )  # what no migration has yet; another test holds them to the tables
+    del opened.settings  # a test may set others before it asks for them
     yield opened
     opened.database.close()
 

@@ -14,14 +14,17 @@ from sqlalchemy import Connection
 from bijlighar.arrears import operations as arrears
 from bijlighar.base.errors import BijligharError
 from bijlighar.ledger import operations as ledger
+from bijlighar.ledger import queries as ledger_queries
 from bijlighar.ledger import rules as ledger_rules
 from bijlighar.ledger.errors import GatewayRefused, GatewayUnavailable, UnknownPayment
-from bijlighar.ledger.model import Receipt
+from bijlighar.ledger.model import LinkReturn, Receipt
 from bijlighar.notices import operations as notices
 from bijlighar.notices.model import Purpose
 from bijlighar.registry import queries as registry
+from bijlighar.runtime import payment_store
 from bijlighar.runtime.clock import wall
 from bijlighar.runtime.line import Line
+from bijlighar.runtime.payment_store import ToldPayment
 from bijlighar.storage import inbox, jobs
 
 PROVIDER = "razorpay"
@@ -31,6 +34,10 @@ FETCH_LEASE_S = 120
 RETRY_FIRST = timedelta(seconds=10)
 RETRY_LONGEST = timedelta(minutes=30)
 ATTEMPTS_MAX = 60
+PARTITION_MAX = 64
+ACCOUNT_MAX = 64
+#: What the gateway says of a page that was paid whole.
+PAID = "paid"
 
 
 class ForgedCallback(BijligharError):
@@ -66,17 +73,78 @@ def accept_event(line: Line, *, body: bytes, signature: str, event_id: str, now:
                 now=now,
             )
             return True
-        jobs.enqueue(
+        _order_fetch(
             connection,
-            kind=FETCH,
-            key=f"{FETCH}/{identity}",
-            lane=jobs.Lane.PAYMENT,
-            run_at=now,
-            payload={"payment_id": event.payment_id, "event_id": identity},
-            partition=f"payment/{event.payment_id}",
+            payment=None
+            if event.account is None
+            else ToldPayment(
+                payment_id=event.payment_id, account=event.account, amount_paise=None, told_at=now
+            ),
+            payment_id=event.payment_id,
+            event_id=identity,
             now=now,
         )
     return True
+
+
+def accept_return(line: Line, *, back: LinkReturn, now: datetime) -> str | None:
+    """
+    Verify what a browser brings back from the gateway's page, have the payment fetched, and return its account.
+
+    None, and nothing is ordered, where nothing was paid. The callback may come before, after or never.
+
+    :raises ForgedCallback: if it does not bear the gateway's signature, or names no page that was made here.
+    """
+    secret = line.home.settings.text("gateway.key_secret")
+    if not ledger_rules.verify_return(secret=secret, back=back):
+        raise ForgedCallback("this return from the payment page is not genuine; nothing was changed")
+    body = "|".join((back.link_id, back.reference, back.status, back.payment_id)).encode()
+    with line.database.write() as connection:
+        made = payment_store.link(connection, reference=back.reference)
+        if made is None or made.link_id != back.link_id:
+            raise ForgedCallback(
+                "this return is from no payment page that was made here; nothing was changed"
+            )
+        if back.status != PAID:
+            return None
+        identity = f"return/{back.payment_id}"
+        if not inbox.store(connection, provider=PROVIDER, event_id=identity, body=body, now=now):
+            return made.account
+        known = ledger_queries.payment(connection, provider=PROVIDER, payment_id=back.payment_id)
+        told = ToldPayment(
+            payment_id=back.payment_id, account=made.account, amount_paise=made.amount_paise, told_at=now
+        )
+        _order_fetch(
+            connection,
+            payment=told if known is None else None,
+            payment_id=back.payment_id,
+            event_id=identity,
+            now=now,
+        )
+    return made.account
+
+
+def _order_fetch(
+    connection: Connection,
+    *,
+    payment: ToldPayment | None,
+    payment_id: str,
+    event_id: str,
+    now: datetime,
+) -> None:
+    """Order a payment to be fetched at the gateway; until it is, it shows as being on its way."""
+    if payment is not None and len(payment.account) <= ACCOUNT_MAX and payment.account.isprintable():
+        payment_store.tell(connection, payment=payment)
+    jobs.enqueue(
+        connection,
+        kind=FETCH,
+        key=f"{FETCH}/{event_id}",
+        lane=jobs.Lane.PAYMENT,
+        run_at=now,
+        payload={"payment_id": payment_id, "event_id": event_id},
+        partition=f"payment/{payment_id}"[:PARTITION_MAX],
+        now=now,
+    )
 
 
 def _store(connection: Connection, *, body: bytes, event_id: str, now: datetime) -> str | None:
@@ -125,6 +193,7 @@ def _settle(line: Line, *, job: jobs.Job, now: datetime) -> None:
     except (UnknownPayment, GatewayRefused) as problem:
         with line.database.write() as connection:
             jobs.fail(connection, job=job, error=str(problem), now=now)
+            payment_store.settle(connection, payment_id=payment_id)
             _note(connection, event_id, inbox.InboxState.REFUSED, str(problem), now)
         return
     except GatewayUnavailable as problem:
@@ -133,6 +202,7 @@ def _settle(line: Line, *, job: jobs.Job, now: datetime) -> None:
     with line.database.write() as connection:
         receipt = ledger.settle(connection, provider=PROVIDER, fetched=fetched, event_id=event_id, now=now)
         account = receipt.account if receipt else fetched.account
+        payment_store.settle(connection, payment_id=payment_id)
         if receipt is not None and receipt.account is not None:
             _acknowledge(connection, receipt=receipt, now=now)
         if account is not None:

@@ -13,7 +13,7 @@ from bijlighar.offices import operations as offices
 from bijlighar.readings import operations as readings
 from bijlighar.registry import operations as registry
 from bijlighar.rollout import operations as rollout
-from bijlighar.runtime import clock, portal_store, progress
+from bijlighar.runtime import clock, payment_store, portal_store, progress
 from bijlighar.storage import inbox, jobs, migration, sequences
 from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
@@ -21,7 +21,7 @@ from bijlighar.validation import operations as validation
 
 #: Whatever defines tables: imported here so that the catalogue is whole.
 HOLDERS = (
-    *(sequences, jobs, inbox, clock, progress, portal_store),
+    *(sequences, jobs, inbox, clock, progress, portal_store, payment_store),
     *(
         offices,
         registry,
