@@ -13,8 +13,8 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 
 from bijlighar.base.errors import BijligharError
+from bijlighar.offices import operations, rules
 from bijlighar.offices import queries as offices
-from bijlighar.offices import rules
 from bijlighar.offices.model import Act, View
 from bijlighar.runtime.clock import wall
 from bijlighar.runtime.sessions import SESSION_COOKIE
@@ -71,9 +71,15 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
 def _load(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     token = connection.cookies.get(SESSION_COOKIE)
     connection.scope["state"][SESSION] = None
-    if token:
-        with line_of(connection).database.read() as opened:
-            connection.scope["state"][SESSION] = offices.session(opened, token=token, wall=wall())
+    if not token:
+        return
+    database, moment = line_of(connection).database, wall()
+    with database.read() as opened:
+        session = offices.session(opened, token=token, wall=moment)
+    connection.scope["state"][SESSION] = session
+    if session is not None and rules.is_to_be_marked(session, wall=moment):
+        with database.write() as opened:
+            operations.mark_seen(opened, token=token, wall=moment)
 
 
 def _refuse_foreign(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
