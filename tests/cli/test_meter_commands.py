@@ -246,12 +246,13 @@ class TestRelay:
         words = ("meter", "relay", meters.urls[0], "disconnect", *meters.options(32), "--format", "json")
         done = meters.shell.run(*words)
 
-        assert "relay" in done.reason
+        assert "client 32 only reads; operate it with --client 48" in done.reason
         assert json.loads(done.out)["verified"] is False
         assert meters.control.relays().closed[meters.serials[0]] is True
 
     def test_is_not_shown_to_the_public_client(self, meters: Meters):
         said = meters.shell.refusal("meter", "relay", meters.urls[0], "status", "--client", 16)
+        assert "ask as client 32 or 48" in said
         assert said.endswith("[headend.access-refused]")
 
     def test_needs_keys(self, meters: Meters):
@@ -271,6 +272,8 @@ class TestFault:
             meters.control.fault(serial=serial, name=name, on=False)
 
         assert "[headend." in said or "[dlms." in said
+        assert serial in said or meters.urls[2].removeprefix("tcp://") in said
+        assert "; check" in said or "; try" in said
         assert meters.shell.json(*words)["serial"] == serial
 
     def test_of_the_relay_is_told_from_its_reading(self, meters: Meters):

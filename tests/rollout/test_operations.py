@@ -291,7 +291,11 @@ class TestInstallMeter:
             ({"old_register_wh": 999_999}, CannotInstall, "below its reading before"),
             ({"old_register_wh": None}, CannotInstall, "last register of OLD-1"),
             ({"new_register_wh": -1}, CannotInstall, "below zero"),
-            ({"meter": "NEW-2"}, IllegalStep, "install is not possible from in_store"),
+            (
+                {"meter": "NEW-2"},
+                IllegalStep,
+                "meter NEW-2 .* in store: issue it first: `bijlighar rollout move issue NEW-2",
+            ),
             ({"meter": "X"}, UnknownStock, "never|received"),
             ({"number": 9}, UnknownOrder, "9"),
             ({"person": "clerk"}, NotPermitted, "install meter"),
@@ -307,7 +311,7 @@ class TestInstallMeter:
     def test_refuses_the_same_order_twice(self, issued):
         install(issued)
 
-        with pytest.raises(IllegalStep):
+        with pytest.raises(IllegalStep, match="work order 1 is installed: its meter hangs"):
             install(issued)
 
     def test_puts_a_smart_meter_that_it_replaces_aside_as_faulty(self, stocked):

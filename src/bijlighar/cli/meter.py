@@ -231,7 +231,14 @@ def relay(
         state = CONTROL_STATES.get(RelayState(answer.control_state), str(answer.control_state))
         print_line(f"supply {supply}; relay {state}; control mode {answer.control_mode}")
     if not answer.verified:
-        raise RelayNotMoved(f"the relay is not where {what} wants it (control state {answer.control_state})")
+        way_out = (
+            "read it again, and send a fitter if it stays"
+            if client == SETTING
+            else f"client {client} only reads; operate it with --client {SETTING} and keys that hold `hls`"
+        )
+        raise RelayNotMoved(
+            f"the relay is not where {what} wants it (control state {answer.control_state}): {way_out}"
+        )
 
 
 def _operate(

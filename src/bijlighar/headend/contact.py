@@ -44,7 +44,7 @@ async def read_counter(*, address: MeterAddress, client: int, name: str, setting
     finally:
         session.close()
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise GarbledAnswer(f"meter {name} says that its counter is {value!r}")
+        raise GarbledAnswer(f"meter {name} says that its counter is {value!r}; read it again")
     return value
 
 
@@ -128,7 +128,9 @@ async def learn(
                         address=address, client=client, name=meter, settings=head_end.settings
                     )
             except TimeoutError:
-                problems[meter] = GarbledAnswer(f"meter {meter} did not come to an end with its counter")
+                problems[meter] = GarbledAnswer(
+                    f"meter {meter} did not come to an end with its counter; it is asked again"
+                )
             except BijligharError as problem:
                 problems[meter] = problem
 

@@ -84,7 +84,8 @@ def profile_answer(
     Return the rows of buffers with start <= time < end, by time; several buffers are the event logs.
 
     :raises UnexpectedLayout: if rows have other columns than the meter tells.
-    :raises RemoteProtocolError: if a buffer is no array of rows.
+    :raises GarbledAnswer: if a buffer is no array of rows.
+    :raises RemoteProtocolError: if a buffer is no A-XDR.
     """
     columns: dict[str, ShownColumn] = {}
     rows: list[ShownRow] = []
@@ -93,7 +94,7 @@ def profile_answer(
             if column.obis not in CLOCK_CODES:
                 shown = _shown_column(column)
                 columns.setdefault(shown.key, shown)
-        rows += _rows(layout, period_s, buffer)
+        rows += _rows(layout, period_s, buffer, serial=serial)
     kept = [row for row in rows if row.time is None or _lies_in(row.time, start, end)]
     if len(parts) > 1:
         kept.sort(key=lambda row: (row.time is None, row.time))
@@ -130,10 +131,10 @@ def plain_value(value: axdr.Value) -> object:
             return value
 
 
-def _rows(layout: Sequence[LayoutColumn], period_s: int, buffer: bytes) -> list[ShownRow]:
+def _rows(layout: Sequence[LayoutColumn], period_s: int, buffer: bytes, *, serial: str) -> list[ShownRow]:
     table = axdr.decode(buffer)
     if not isinstance(table, list):
-        raise GarbledAnswer("a profile's buffer is no array of rows")
+        raise GarbledAnswer(f"meter {serial} answers with a profile that is no array of rows; read it again")
     rows: list[ShownRow] = []
     above: tuple[axdr.Value, ...] = ()
     for row in table:

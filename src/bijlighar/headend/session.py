@@ -102,7 +102,8 @@ class MeterSession:
         data = await self.get_if_any(attribute, selection)
         if data is None:
             raise AccessRefused(
-                f"meter {self._name} has no {attribute.obis} attribute {attribute.index} for us"
+                f"meter {self._name} does not show {attribute.obis} attribute {attribute.index} to this client; "
+                "ask as client 32 or 48, if its make has it at all"
             )
         return data
 
@@ -128,7 +129,7 @@ class MeterSession:
         if isinstance(answer, GetListResult):
             if len(answer.results) != len(attributes):
                 raise GarbledAnswer(
-                    f"meter {self._name} answered a list of {len(attributes)} with another length"
+                    f"meter {self._name} answered a list of {len(attributes)} with another length; read it again"
                 )
             return tuple(
                 self._data_of(attribute, result)
@@ -160,7 +161,9 @@ class MeterSession:
         values = [GetResult(data=await self.get(attribute)).value for attribute in attributes]
         output, control, mode = values
         if not isinstance(output, bool) or not isinstance(control, int) or not isinstance(mode, int):
-            raise GarbledAnswer(f"meter {self._name} says of its relay {values!r}, which is no state")
+            raise GarbledAnswer(
+                f"meter {self._name} says of its relay {values!r}, which is no state; read it again"
+            )
         return RelayReading(output_state=output, control_state=control, control_mode=mode)
 
     async def release(self) -> None:

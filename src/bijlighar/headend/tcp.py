@@ -69,9 +69,10 @@ def _number(url: str, values: list[str]) -> int:
 class MeterLink(asyncio.Protocol):
     """One connection to one meter, with the association that speaks over it."""
 
-    def __init__(self, *, association: Association, answer_timeout_s: float) -> None:
-        """Make the link of a connection that is about to be opened."""
+    def __init__(self, *, association: Association, answer_timeout_s: float, place: str) -> None:
+        """Make the link of a connection that is about to be opened to `place`."""
         self.association = association
+        self._place = place
         self.octets_in = 0
         self.octets_out = 0
         self._answer_timeout_s = answer_timeout_s
@@ -88,14 +89,19 @@ class MeterLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits that no answer will come."""
         self._lost = True
-        self._fail(ConnectionLost(f"the meter closed the connection{f' ({exc})' if exc else ''}"))
+        self._fail(ConnectionLost(f"{self._closed}{f' ({exc})' if exc else ''}"))
 
     def data_received(self, data: bytes) -> None:
         """Take octets, and hand the answer over once it is whole."""
         self.octets_in += len(data)
         self._heard_at = self._loop.time()
         if self.octets_in > OCTETS_LIMIT:
-            self._fail(ConnectionLost(f"the meter sent more than {OCTETS_LIMIT} octets in one session"))
+            self._fail(
+                ConnectionLost(
+                    f"the meter at {self._place} sent more than {OCTETS_LIMIT} octets in one session; "
+                    "check that it is a meter's address"
+                )
+            )
             self.close()
             return
         association = self.association
@@ -106,6 +112,10 @@ class MeterLink(asyncio.Protocol):
                 event = association.next_event()  # a push on this line: its place is the push listener
         except RemoteProtocolError as problem:
             self._write(association.data_to_send())
+            problem.args = (
+                f"the meter at {self._place} breaks the protocol: {problem}; check that this is the meter's "
+                "address and way (tcp, hdlc+tcp), and its keys",
+            )
             self._fail(problem)
             return
         self._write(association.data_to_send())
@@ -124,7 +134,7 @@ class MeterLink(asyncio.Protocol):
         :raises RemoteProtocolError: if the answer breaks the protocol or its security.
         """
         if self._lost or self._transport is None:
-            raise ConnectionLost("the meter closed the connection")
+            raise ConnectionLost(self._closed)
         self._waiting = waiting = self._loop.create_future()
         self._write(self.association.send(request))
         self._heard_at = self._loop.time()
@@ -148,12 +158,21 @@ class MeterLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def _closed(self) -> str:
+        return f"the meter at {self._place} closed the connection; try again later"
+
     def _look_at_the_time(self) -> None:
         left_s = self._heard_at + self._answer_timeout_s - self._loop.time()
         if left_s > 0.001:
             self._timer = self._loop.call_later(left_s, self._look_at_the_time)
             return
-        self._fail(MeterSilent(f"the meter did not answer within {self._answer_timeout_s:g} s"))
+        self._fail(
+            MeterSilent(
+                f"the meter at {self._place} did not answer within {self._answer_timeout_s:g} s; "
+                "try again later, or give it more time"
+            )
+        )
 
     def _write(self, octets: bytes) -> None:
         if octets and self._transport is not None:
@@ -175,18 +194,21 @@ async def connect(
     :raises MeterUnreachable: if it is refused or not made in time.
     """
     loop = asyncio.get_running_loop()
+    place = f"{address.host}:{address.port}"
     try:
         async with asyncio.timeout(connect_timeout_s):
             _, link = await loop.create_connection(
-                lambda: MeterLink(association=association, answer_timeout_s=answer_timeout_s),
+                lambda: MeterLink(association=association, answer_timeout_s=answer_timeout_s, place=place),
                 address.host,
                 address.port,
             )
     except TimeoutError:
         raise MeterUnreachable(
-            f"{address.host}:{address.port} did not accept a connection within {connect_timeout_s:g} s"
+            f"{place} did not accept a connection within {connect_timeout_s:g} s; check the address, or try later"
         ) from None
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise MeterUnreachable(f"{address.host}:{address.port} cannot be reached: {reason}") from None
+        raise MeterUnreachable(
+            f"{place} cannot be reached: {reason}; check the address, or try later"
+        ) from None
     return link

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.base.lifecycle import next_state
 from bijlighar.base.text import NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
@@ -16,8 +15,9 @@ from bijlighar.registry import operations as registry
 from bijlighar.registry.model import EndDevice
 from bijlighar.rollout import queries, store
 from bijlighar.rollout.errors import CannotInstall
-from bijlighar.rollout.model import ORDER_STEPS, STOCK_STEPS, OrderEvent, StockEvent, StockItem, WorkOrder
+from bijlighar.rollout.model import OrderEvent, StockEvent, StockItem, WorkOrder
 from bijlighar.rollout.permission import LOCK, authorise
+from bijlighar.rollout.stepping import order_state_after, stock_state_after
 from bijlighar.storage import sequences
 from bijlighar.storage.engine import Database
 
@@ -64,7 +64,7 @@ def install_meter(  # noqa: PLR0913 - the facts of one installation
     )
     stepped = replace(
         known,
-        state=next_state(ORDER_STEPS, known.state, OrderEvent.INSTALL),
+        state=order_state_after(known, OrderEvent.INSTALL),
         new_meter=meter,
         installed_at=at,
         old_register_wh=old_register_wh,
@@ -72,7 +72,7 @@ def install_meter(  # noqa: PLR0913 - the facts of one installation
     )
     hung = replace(
         item,
-        state=next_state(STOCK_STEPS, item.state, StockEvent.INSTALL),
+        state=stock_state_after(item, StockEvent.INSTALL),
         installed_at=at,
         holder=None,
         url=url or item.url,
@@ -110,7 +110,7 @@ def install_meter(  # noqa: PLR0913 - the facts of one installation
 def _put_aside(connection: Connection, *, serial: str, person: str, at: datetime) -> None:
     """Take a meter that came from the stock and was taken down out of the installed ones, as faulty."""
     for item in store.items(connection, serials=[serial], lock=True):
-        state = next_state(STOCK_STEPS, item.state, StockEvent.FIND_FAULTY)
+        state = stock_state_after(item, StockEvent.FIND_FAULTY)
         store.save_item(connection, saved=replace(item, state=state))
         event = StockEvent.FIND_FAULTY.value
         store.add_movements(
@@ -170,6 +170,6 @@ def commission_read(database: Database, *, now: datetime) -> int:
         sequences.take(connection, name=LOCK)
         read = queries.read_first(connection, now=now)
         for order in read:
-            state = next_state(ORDER_STEPS, order.state, OrderEvent.READ_FIRST)
+            state = order_state_after(order, OrderEvent.READ_FIRST)
             store.save_order(connection, saved=replace(order, state=state, commissioned_at=now))
     return len(read)

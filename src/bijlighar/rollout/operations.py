@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.base.lifecycle import next_state
 from bijlighar.base.period import Month
 from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
@@ -16,9 +15,10 @@ from bijlighar.registry import queries as registry_queries
 from bijlighar.rollout import queries, rules, store
 from bijlighar.rollout.errors import CannotPlan
 from bijlighar.rollout.installing import commission_read, install_meter
-from bijlighar.rollout.model import ORDER_STEPS, OrderEvent, OrderState, Target, WorkOrder
+from bijlighar.rollout.model import OrderEvent, OrderState, Target, WorkOrder
 from bijlighar.rollout.permission import LOCK, authorise
 from bijlighar.rollout.rollout_file import parse_plan
+from bijlighar.rollout.stepping import order_state_after
 from bijlighar.rollout.stock_keeping import (
     find_faulty,
     give_back_stock,
@@ -258,7 +258,7 @@ def _step_order(
     sequences.take(connection, name=LOCK)
     known = queries.order(connection, number=number)
     authorise(connection, person=person, act=act, office=known.office)
-    stepped = replace(known, state=next_state(ORDER_STEPS, known.state, event), **changed)  # type: ignore[arg-type]
+    stepped = replace(known, state=order_state_after(known, event), **changed)  # type: ignore[arg-type]
     store.save_order(connection, saved=stepped)
     detail = {"event": event.value, **changed}
     offices.record_act(

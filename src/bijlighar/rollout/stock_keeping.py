@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.base.lifecycle import next_state
 from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
@@ -14,9 +13,10 @@ from bijlighar.registry import queries as registry_queries
 from bijlighar.registry.model import SINCE_EVER, EndDevice, Installation
 from bijlighar.rollout import queries, store
 from bijlighar.rollout.errors import RefusedStock
-from bijlighar.rollout.model import STOCK_STEPS, StockEvent, StockItem, StockState
+from bijlighar.rollout.model import StockEvent, StockItem, StockState
 from bijlighar.rollout.permission import LOCK, authorise
 from bijlighar.rollout.rollout_file import parse_stock
+from bijlighar.rollout.stepping import stock_state_after
 from bijlighar.storage import sequences
 
 #: Where a meter belongs that hung before the stock was kept.
@@ -207,7 +207,7 @@ def _moved(
     for serial in serials:
         if serial not in items:
             queries.stock_item(connection, serial=serial)
-    moved = tuple(replace(item, state=next_state(STOCK_STEPS, item.state, event)) for item in items.values())
+    moved = tuple(replace(item, state=stock_state_after(item, event)) for item in items.values())
     named = [item.serial for item in moved]
     store.add_movements(connection, serials=named, event=event.value, person=person, note=note, at=now)
     detail = {"serials": named, "event": event.value, "note": note}
