@@ -1048,6 +1048,28 @@ class TestExplain:
         assert "supply is off: arrears" in text
         assert "supply cut" in text
 
+    def test_of_an_earlier_day_is_by_the_dues_payments_and_notices_of_that_day(self, world: World):
+        world.start().in_arrears("N1").at(date(2025, 7, 14))
+        before = self.explain(world, on=date(2025, 6, 10))
+        world.pay("N1", 300_000)
+
+        assert "nothing is owed; credit ₹0.00" in self.explain(world)
+        assert "owed in all: ₹3,000.00" in self.explain(world, on=date(2025, 7, 13))
+        assert "served on 22-06-2025" in self.explain(world, on=date(2025, 7, 13))
+        assert self.explain(world, on=date(2025, 6, 10)) == before
+        assert "no statutory notice was given" in before
+        assert "owed in all: ₹1,500.00" in self.explain(world, on=date(2025, 5, 20))
+        assert "nothing is owed" in self.explain(world, on=date(2025, 4, 20))
+
+    def test_says_what_an_explanation_of_another_day_rests_on(self, world: World):
+        world.start().in_arrears("N1").at(date(2025, 7, 14))
+
+        assert "are those of that day; order, supply" in self.explain(world, on=date(2025, 7, 13))
+        assert "reckoned from today's dues" in self.explain(world, on=date(2025, 7, 15))
+        for text in (self.explain(world), self.explain(world, on=date(2025, 7, 14))):
+            assert "that day" not in text
+            assert "reckoned" not in text
+
     def test_looks_ahead(self, world: World):
         world.start().in_arrears("N1").at(date(2025, 6, 25))
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     select,
     update,
 )
@@ -179,6 +180,11 @@ def last_assessment(connection: Connection) -> date | None:
     )
     day: date | None = connection.execute(statement).scalar_one_or_none()
     return day
+
+
+def count_notices(connection: Connection) -> int:
+    """Return how many statutory notices were queued."""
+    return int(connection.execute(select(func.count()).select_from(_notice)).scalar_one())
 
 
 def add_notice(

@@ -25,6 +25,18 @@ VERDICT_NAMES: Mapping[DueVerdict, Words] = {
 }
 
 
+#: What an explanation as of another day rests on.
+OF_THE_PAST = Words(
+    hi="बकाया, भुगतान, सूचनाएँ और संरक्षण उस दिन के हैं; आदेश, आपूर्ति, विवाद, किस्तें, रोक और मीटर का संपर्क आज के अनुसार",
+    en="dues, payments, notices and protections are those of that day; order, supply, disputes, instalments, "
+    "halts and the meter's contact are today's, for their earlier state is not kept",
+)
+OF_THE_FUTURE = Words(
+    hi="आज के बकाया और तथ्यों से आँका गया; तब तक के बिल और भुगतान इसमें नहीं हैं",
+    en="reckoned from today's dues and facts; what is billed, paid or told until then is not in it",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """What can be said about an account on one day."""
@@ -43,14 +55,22 @@ class Explanation:
 
 
 def explained(
-    *, facts: Facts, decision: Decision, name: str, order: Order | None, policy: Policy, now: datetime
+    *,
+    facts: Facts,
+    decision: Decision,
+    name: str,
+    order: Order | None,
+    policy: Policy,
+    now: datetime,
+    basis: Words | None = None,
 ) -> Explanation:
-    """Return the explanation of a decision."""
+    """Return the explanation of a decision; `basis` tells what it rests on where that is not today."""
     today = local_date(now)
     judged = rules.judge_dues(facts=facts, policy=policy, on=today)
     owed_paise = sum(due.open_paise for due in facts.dues) - facts.unallocated_paise
     outlook = rules.outlook(facts=facts, policy=policy, now=now, today=today)
     lines = (
+        *(() if basis is None else (basis,)),
         *_money_lines(facts, judged=judged, owed_paise=owed_paise, due_paise=decision.due_paise),
         *_notice_lines(facts.notices, policy=policy),
         *_standing_lines(facts, order=order),

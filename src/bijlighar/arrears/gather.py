@@ -21,7 +21,7 @@ from bijlighar.arrears.policy import Policy
 from bijlighar.base.period import Period, local_date, local_midnight
 from bijlighar.headend import queries as headend
 from bijlighar.ledger import queries as ledger
-from bijlighar.ledger.model import Due, DueKind, HoldKind
+from bijlighar.ledger.model import Due, DueKind, HoldKind, Standing
 from bijlighar.notices import queries as notices
 from bijlighar.notices.model import Channel, MessageState, Purpose
 from bijlighar.offices import queries as offices
@@ -47,28 +47,30 @@ def facts_of(
     order: Order | None = None,
     sent: SentCounts | None = None,
     contacts: Contacts | None = None,
+    money_at: datetime | None = None,
 ) -> Facts:
     """
     Return everything a decision about one account depends on, as it stands now.
 
+    With `money_at`, dues, payments on their way, notices and protections are those of that earlier moment.
+
     :raises UnknownAccount: if the registry has no such account.
     """
     customer = registry.account(connection, number=account)
-    today = local_date(now)
-    every_due = ledger.dues(connection, account=account)
-    holds = ledger.holds(connection, account=account)
+    today = local_date(money_at or now)
+    money = _money(connection, account=account, at=money_at)
     active = order_store.active_order(connection, account=account)
     office = customer.office or ""
     return Facts(
         account=account,
         office=office,
         category=customer.category,
-        dues=due_facts(every_due),
-        unallocated_paise=ledger.unallocated_paise(connection, account=account),
-        holds_paise=sum(hold.amount_paise for hold in holds if hold.kind is not HoldKind.PROTEST),
-        protest_paise=sum(hold.amount_paise for hold in holds if hold.kind is HoldKind.PROTEST),
-        average_month_paise=average_month_paise(every_due, on=today),
-        notices=served_notices(connection, account=account, policy=policy),
+        dues=due_facts(money.dues),
+        unallocated_paise=money.unallocated_paise,
+        holds_paise=sum(hold.amount_paise for hold in money.holds if hold.kind is not HoldKind.PROTEST),
+        protest_paise=sum(hold.amount_paise for hold in money.holds if hold.kind is HoldKind.PROTEST),
+        average_month_paise=average_month_paise(money.dues, on=today),
+        notices=notices_by(served_notices(connection, account=account, policy=policy), on=today),
         protections=tuple(
             ProtectionFact(kind=item.kind, certificate=item.certificate, until=item.until)
             for item in registry.protections(connection, on=today, account=account)
@@ -81,6 +83,25 @@ def facts_of(
         order=None if order is None else order_fact(order),
         sent=sent,
         halted=is_halted(connection, office=office),
+    )
+
+
+def _money(connection: Connection, *, account: str, at: datetime | None) -> Standing:
+    if at is not None:
+        return ledger.standing(connection, account=account, at=at)
+    return Standing(
+        dues=ledger.dues(connection, account=account),
+        unallocated_paise=ledger.unallocated_paise(connection, account=account),
+        holds=ledger.holds(connection, account=account),
+    )
+
+
+def notices_by(notices: Sequence[NoticeFact], *, on: date) -> tuple[NoticeFact, ...]:
+    """Return the notices written up to a day, each with its service if that was by then."""
+    return tuple(
+        notice if notice.served_on is None or notice.served_on <= on else replace(notice, served_on=None)
+        for notice in notices
+        if notice.queued_on <= on
     )
 
 

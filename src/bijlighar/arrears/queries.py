@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bijlighar.arrears import account_store, gather, order_store, rules
 from bijlighar.arrears.errors import UnknownList
-from bijlighar.arrears.explaining import Explanation, explained
+from bijlighar.arrears.explaining import OF_THE_FUTURE, OF_THE_PAST, Explanation, explained
 from bijlighar.arrears.model import (
     WATCHED,
     Ageing,
@@ -131,6 +131,11 @@ def totals(connection: Connection) -> OrderTotals:
     return order_store.totals(connection)
 
 
+def count_notices(connection: Connection) -> int:
+    """Return how many statutory notices there ever were."""
+    return account_store.count_notices(connection)
+
+
 def open_reasons(connection: Connection, *, account: str) -> frozenset[ControlReason]:
     """Return why the supply of an account is off; empty if it is on."""
     return account_store.open_reasons(connection, accounts=(account,)).get(account, frozenset())
@@ -247,9 +252,18 @@ def hand_work(
     return tuple(sorted(found, key=lambda work: (not work.reconnect, work.forbidden, work.order.number)))
 
 
-def facts(connection: Connection, *, account: str, policy: Policy, now: datetime) -> Facts:
+def facts(
+    connection: Connection,
+    *,
+    account: str,
+    policy: Policy,
+    now: datetime,
+    money_at: datetime | None = None,
+) -> Facts:
     """
     Return everything a decision about an account depends on, as it stands now.
+
+    With `money_at`, dues, payments on their way, notices and protections are those of that earlier moment.
 
     :raises UnknownAccount: if the registry has no such account.
     :raises InvalidValue: if no account can have this number.
@@ -263,6 +277,7 @@ def facts(connection: Connection, *, account: str, policy: Policy, now: datetime
         now=now,
         order=active,
         contacts=gather.contacts(connection),
+        money_at=money_at,
     )
 
 
@@ -272,12 +287,15 @@ def explain(
     """
     Return in words what an account owes, what it was told, what would be decided, and when it could be cut at all.
 
-    With `on` everything is judged as of noon of that day, from what is known now.
+    With `on` everything is judged as of noon of that day: of an earlier day by the dues, payments, notices and
+    protections of that noon and by today's order, circumstances, halts and meter; of a day to come by today's
+    knowledge. The explanation says so.
 
     :raises UnknownAccount: if the registry has no such account.
     """
     moment = now if on is None else local_time(on, NOON)
-    known = facts(connection, account=account, policy=policy, now=now)
+    past = on is not None and on < local_date(now)
+    known = facts(connection, account=account, policy=policy, now=now, money_at=moment if past else None)
     active = order_store.active_order(connection, account=account)
     stage = Stage.DRAW if active is None else Stage.SEND
     if active is not None:
@@ -291,4 +309,5 @@ def explain(
         order=active,
         policy=policy,
         now=moment,
+        basis=None if on is None or on == local_date(now) else OF_THE_PAST if past else OF_THE_FUTURE,
     )

@@ -279,6 +279,12 @@ def payments_of(connection: Connection, *, accounts: Collection[str]) -> Iterato
         yield from connection.execute(statement.order_by(payment_table.c.paid_at, payment_table.c.id))
 
 
+def count_payments(connection: Connection, *, without: str) -> int:
+    """Return how many payments there are, those of the provider `without` left out."""
+    statement = select(func.count()).select_from(payment_table).where(payment_table.c.provider != without)
+    return int(connection.execute(statement).scalar_one())
+
+
 def unmatched_payments(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
     """Return the payments that have no owner and are not reversed, oldest first."""
     statement = _payments().where(_owner.is_(None), reversal_table.c.payment.is_(None))

@@ -253,6 +253,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Dues of an account (covered ones too), its money that covered none [paise], and its holds, at one moment."""
+
+    dues: tuple[Due, ...]
+    unallocated_paise: int
+    holds: tuple[Hold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassbookLine:
     """One line of an account's passbook: what raised (+) or lowered (-) what is owed, and what is owed after it."""
 

@@ -1,14 +1,14 @@
 """What other rooms may ask the ledger."""
 
 from collections.abc import Collection, Container, Mapping
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Period, local_date
-from bijlighar.ledger import collected_store, dues_store, hold_store, recount, rules, store
+from bijlighar.ledger import as_it_stood, collected_store, dues_store, hold_store, recount, rules, store
 from bijlighar.ledger.errors import UnknownPayment
 from bijlighar.ledger.model import (
     BILL_PROVIDER,
@@ -22,6 +22,7 @@ from bijlighar.ledger.model import (
     Payment,
     Receipt,
     Received,
+    Standing,
     TransferKind,
 )
 
@@ -56,6 +57,11 @@ def dues(connection: Connection, *, account: str) -> tuple[Due, ...]:
     return dues_store.dues(connection, accounts=(account,), with_closed=True)
 
 
+def standing(connection: Connection, *, account: str, at: datetime) -> Standing:
+    """Return dues, free money and holds of the account as the ledger knew them at an earlier moment."""
+    return as_it_stood.standing(connection, account=account, at=at)
+
+
 def due(connection: Connection, *, document: str) -> Due | None:
     """Return the due of a document, None if there is none."""
     return dues_store.due(connection, document=document)
@@ -79,6 +85,11 @@ def last_payments(connection: Connection, *, accounts: Collection[str]) -> Mappi
         for row in dues_store.payments_of(connection, accounts=accounts)
         if row.provider != BILL_PROVIDER
     }
+
+
+def count_payments(connection: Connection) -> int:
+    """Return how many payments were posted, the reversed and the unmatched ones too."""
+    return dues_store.count_payments(connection, without=BILL_PROVIDER)
 
 
 def payment(connection: Connection, *, provider: str, payment_id: str) -> Payment | None:
