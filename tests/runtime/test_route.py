@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import pytest
 
+from bijlighar.runtime.counts import COUNTED
 from bijlighar.runtime.health import health
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.processes import steps_of
@@ -30,6 +31,10 @@ class TestRoute:
         assert step.fact.en
         assert step.pulls_from
 
+    def test_counts_something_named_at_each_step(self):
+        assert set(COUNTED) == {step.name for step in ROUTE}
+        assert all(counted.what.hi and counted.what.en for counted in COUNTED.values())
+
     def test_gives_each_step_to_one_taker(self):
         given = [step for process in Process for step in steps_of(process)]
         by_lane = [step for lane in Lane for step in steps_of(Process.WORKER, lane)]
@@ -53,4 +58,4 @@ class TestHealth:
         assert [step.step for step in report.steps] == [step.name for step in ROUTE]
         busy = {step.step for step in report.steps if step.pending}
         assert busy <= {"assess", "balance"}
-        assert set(report.as_document()) == {"status", "now", "halted", "pending", "failing"}
+        assert set(report.as_document()) == {"status", "now", "halted", "pending", "done", "failing"}

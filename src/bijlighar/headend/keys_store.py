@@ -111,6 +111,12 @@ def sealed_keys(connection: Connection, *, serials: Sequence[str]) -> tuple[Seal
     return tuple(rows)
 
 
+def every_sealed_key(connection: Connection) -> Iterator[SealedRow]:
+    """Yield the stored keys of every meter, by serial number."""
+    for row in connection.execute(select(_key).order_by(_key.c.meter)):
+        yield _sealed(row)
+
+
 def sealed_keys_of_title(connection: Connection, *, system_title: bytes) -> SealedRow | None:
     """Return the stored keys of the meter with a system title; None if none has it, or several have."""
     rows = connection.execute(select(_key).where(_key.c.system_title == system_title).limit(2)).all()

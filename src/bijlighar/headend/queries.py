@@ -16,6 +16,7 @@ from bijlighar.headend import (
     session_store,
 )
 from bijlighar.headend.control_queue import CONTROL_KINDS
+from bijlighar.headend.errors import SealedKeys
 from bijlighar.headend.model import (
     SESSION_OK,
     ControlCommand,
@@ -174,6 +175,17 @@ def gate_log(
 ) -> tuple[GateEntry, ...]:
     """Return what the gate decided after a number, all of it or about some orders, oldest first."""
     return gate_store.entries(connection, after=after, order_ids=order_ids, limit=limit)
+
+
+def keys_that_stay_shut(connection: Connection, *, key_encryption_key: bytes) -> tuple[str, ...]:
+    """Return the meters whose stored keys do not open with a key, by serial number."""
+    shut = []
+    for row in keys_store.every_sealed_key(connection):
+        try:
+            row.unseal(key_encryption_key=key_encryption_key)
+        except SealedKeys:
+            shut.append(row.serial)
+    return tuple(shut)
 
 
 def meters_with_keys(connection: Connection) -> frozenset[str]:

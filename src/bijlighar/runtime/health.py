@@ -1,11 +1,17 @@
 """How the home stands: what is pending at each step, and which step fails."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from bijlighar.arrears import queries as arrears
+from bijlighar.base.words import Words
 from bijlighar.runtime import progress
+from bijlighar.runtime.counts import COUNTED
 from bijlighar.runtime.line import Line
+from bijlighar.runtime.progress import Progress
 from bijlighar.runtime.route import ROUTE
 
 FAILURES_TOLERATED = 3
@@ -13,11 +19,16 @@ FAILURES_TOLERATED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepHealth:
-    """One step: what waits now, what it did in all, how often it has failed in a row and with what."""
+    """
+    One step: what waits now, what has come of it in all, how often it has failed in a row and with what.
+
+    `done` counts what `counts` names.
+    """
 
     step: str
     pending: int
     done: int
+    counts: Words
     failures: int
     error: str | None
 
@@ -42,6 +53,7 @@ class Health:
             "now": self.now.isoformat(),
             "halted": self.halted,
             "pending": {step.step: step.pending for step in self.steps},
+            "done": {step.step: {"count": step.done, "what": step.counts.en} for step in self.steps},
             "failing": {step.step: step.error for step in self.steps if step.failures},
         }
 
@@ -55,10 +67,18 @@ def health(line: Line) -> Health:
             StepHealth(
                 step=step.name,
                 pending=step.pending(line, connection, now),
-                done=known[step.name].done if step.name in known else 0,
+                done=_done(connection, step=step.name, known=known),
+                counts=COUNTED[step.name].what,
                 failures=known[step.name].failures if step.name in known else 0,
                 error=known[step.name].error if step.name in known else None,
             )
             for step in ROUTE
         )
         return Health(now=now, halted=arrears.is_halted(connection), steps=steps)
+
+
+def _done(connection: Connection, *, step: str, known: Mapping[str, Progress]) -> int:
+    total = COUNTED[step].total
+    if total is not None:
+        return total(connection)
+    return known[step].done if step in known else 0

@@ -123,6 +123,11 @@ class Home:
                 temporary.unlink()
         return file.read_bytes()
 
+    def known_key(self, name: str) -> bytes | None:
+        """Return the secret key `name` if it is there, without making one."""
+        file = self.path / "keys" / name
+        return file.read_bytes() if file.is_file() else None
+
     def folder(self, name: str) -> Path:
         """Return the folder `name` of the home, made if need be and readable by its owner alone."""
         self.make()
