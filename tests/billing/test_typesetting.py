@@ -52,6 +52,17 @@ class TestDocument:
         assert (said["month"], said["due_on"]) == ("अप्रैल 2025", "13 मई 2025")
         assert [line["name"] for line in said["lines"]][:2] == ["ऊर्जा शुल्क", "स्थिर शुल्क"]
 
+    def test_names_the_tariff_order_in_the_language_of_the_bill(self, bill: Bill) -> None:
+        hindi, english = printed(bill)["basis"], printed(bill, language="en")["basis"]
+
+        assert str(hindi).startswith("दर: म.प्र. विद्युत नियामक आयोग का खुदरा आपूर्ति दर आदेश, वित्तीय वर्ष 2025-26 (")
+        assert str(english).startswith("Rates: MPERC retail supply tariff order for FY 2025-26 (")
+
+    def test_of_a_book_with_one_language_names_the_order_in_that(self, bill: Bill) -> None:
+        before = changed(bill, book={"id": "x", "digest": "0" * 64, "order": "An order"})
+
+        assert str(printed(before)["basis"]).startswith("दर: An order (")
+
     def test_groups_lakhs_and_hollows_estimated_months(self, bill: Bill) -> None:
         said = printed(changed(bill, previous_paise=384_126_050), language="en")
 

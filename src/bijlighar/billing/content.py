@@ -96,7 +96,12 @@ def write(
                 for window in category.windows
                 if window.code in usage.windows_wh
             ],
-            "book": {"id": book.id, "digest": book.digest, "order": book.order},
+            "book": {
+                "id": book.id,
+                "digest": book.digest,
+                "order": book.order.en,
+                "order_hi": book.order.hi,
+            },
             "fresh": [
                 {
                     "code": line.code,

@@ -280,10 +280,11 @@ class _Printer:
 
     def _basis(self) -> str:
         digest = self._bill.book_digest[:12]
-        order = self._stored["book"]["order"]
+        book = self._stored["book"]
+        order = Words(hi=book.get("order_hi") or book["order"], en=book["order"])
         return self._say(
             Words(
-                hi=f"दर: {order} (पुस्तिका {self._bill.book_id}, {digest})",
-                en=f"Rates: {order} (book {self._bill.book_id}, {digest})",
+                hi=f"दर: {order.hi} (पुस्तिका {self._bill.book_id}, {digest})",
+                en=f"Rates: {order.en} (book {self._bill.book_id}, {digest})",
             )
         )

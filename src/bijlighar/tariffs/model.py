@@ -278,11 +278,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """One tariff order; `digest` (SHA-256 of its text) is its version."""
+    """One tariff order, named in `order`; `digest` (SHA-256 of its text) is its version."""
 
     id: str
     name: Words
-    order: str
+    order: Words
     valid_from: date
     valid_to: date
     day_count: DayCount

@@ -96,6 +96,13 @@ class Section:
         section.finish()
         return words
 
+    def words_or_text(self, key: str) -> Words:
+        """Return a text in both languages; one that is given in one language alone stands for both."""
+        if isinstance(self.table.get(key), Mapping):
+            return self.words(key)
+        text = self.text(key)
+        return Words(hi=text, en=text)
+
     def day(self, value: object) -> date:
         """Return a TOML date."""
         if type(value) is not date:
@@ -228,7 +235,7 @@ def parse_book(*, text: str, parse_lines: Callable[[Section], Category]) -> Book
     book = Book(
         id=head.text("id"),
         name=head.words("name"),
-        order=head.text("order"),
+        order=head.words_or_text("order"),
         valid_from=valid_from,
         valid_to=valid_to,
         day_count=head.choice("days", DayCount),
