@@ -113,6 +113,26 @@ class TestPackage:
         assert [str(path) for path in own if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 
+class TestFonts:
+    FONTS = tuple(path for path in PACKAGE.rglob("*") if path.suffix in {".ttf", ".otf", ".woff", ".woff2"})
+
+    def test_are_named_in_the_notice_with_their_folder_and_licence(self):
+        notice = " ".join((ROOT / "NOTICE").read_text(encoding="utf-8").split())
+
+        assert self.FONTS
+        assert "SIL Open Font License, Version 1.1" in notice
+        for font in self.FONTS:
+            family = "Devanagari" if "devanagari" in font.name.lower() else "Noto Sans (Regular, Bold)"
+            assert family in notice
+            assert font.parent.relative_to(ROOT).as_posix() in notice
+
+    def test_have_their_licence_beside_them(self):
+        for folder in {font.parent for font in self.FONTS}:
+            licences = [file for file in folder.iterdir() if file.name.endswith((".LICENSE", "OFL.txt"))]
+            assert licences, folder
+            assert all("SIL OPEN FONT LICENSE Version 1.1" in file.read_text("utf-8") for file in licences)
+
+
 class TestFloat:
     @pytest.mark.parametrize("path", SOURCES, ids=module_name)
     def test_never_meets_money_or_energy(self, path: Path):
