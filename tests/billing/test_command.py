@@ -11,6 +11,7 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.billing import queries
 from bijlighar.cli.bill import bill
 from bijlighar.cli.tariff import tariff
+from bijlighar.registry.errors import UnknownAccount
 from bijlighar.runtime.home import Home
 from bijlighar.tariffs.operations import shipped_books
 
@@ -103,6 +104,52 @@ class TestBillShow:
         self.number(home)
 
         assert "MP000102" in run(home, "parked", "--month", "2025-04").output
+
+
+class TestBillList:
+    def rows(self, home: Home, *words: str) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = json.loads(run(home, "list", *words, "--format", "json").output)
+        return rows
+
+    def test_is_empty_before_the_first_run(self, home: Home) -> None:
+        assert self.rows(home) == []
+
+    def test_shows_each_bill_with_what_show_tells(self, home: Home) -> None:
+        run(home, "run", "--month", "2025-04")
+
+        (row,) = self.rows(home)
+        shown = json.loads(run(home, "show", str(row["number"]), "--format", "json").output)
+
+        assert (row["account"], row["month"], row["kind"], row["of"]) == ("A1", "2025-04", "bill", None)
+        assert {name: shown[name] for name in ("total_paise", "payable_paise", "energy_wh")} == {
+            name: row[name] for name in ("total_paise", "payable_paise", "energy_wh")
+        }
+        table = run(home, "list").output
+        assert str(row["number"]) in table
+        assert "payable" in table
+
+    def test_holds_to_a_month_and_an_account(self, home: Home) -> None:
+        run(home, "run", "--month", "2025-04")
+
+        assert len(self.rows(home, "--month", "2025-04", "--account", "A1")) == 1
+        assert self.rows(home, "--month", "2025-05") == []
+        assert self.rows(home, "--account", "A2") == []
+
+    def test_refuses_an_account_that_is_none(self, home: Home) -> None:
+        result = run(home, "list", "--account", "A9")
+
+        assert isinstance(result.exception, UnknownAccount)
+
+    def test_shows_no_more_than_its_limit_and_says_so(
+        self, home: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(home, "run", "--month", "2025-04")
+        monkeypatch.setattr("bijlighar.cli.bill.LISTED_MAX", 0)
+
+        result = run(home, "list", "--format", "json")
+
+        assert json.loads(result.stdout) == []
+        assert "name --month or --account" in result.stderr
 
 
 class TestTariff:

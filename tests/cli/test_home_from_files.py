@@ -352,6 +352,8 @@ class TestDoctor:
 
         assert (report["status"], report["halted"], report["failing"]) == ("ok", False, {})
         assert report["pending"]["validate"] == 0
+        assert report["done"]["bill"]["count"] == len(place.shell.json("bill", "list"))
+        assert any(note.startswith("keys: ") and "open with" in note for note in report["notes"])
         assert "All is well." in place.shell.ok("doctor")
 
 
@@ -386,6 +388,10 @@ class TestMonthsLater:
         assert approved.startswith(f"list {number}: 2 approved")
         assert again.startswith(f"list {number} was approved by bala already")
         lines = {line["account"]: line for line in shell.json("arrears", "list", "show", number)["lines"]}
+        shown = shell.ok("arrears", "list", "show", number)
+        assert number == "1"
+        assert all(account in shown for account in ("A1", "A2", "A3", "A4"))
+        assert "protected" in shown
         assert {lines[account]["state"] for account in ("A1", "A2")} == {"warned"}
         assert {lines[account]["approved_by"] for account in ("A1", "A2")} == {"bala"}
         assert "protected" in lines["A4"]["reason_codes"]

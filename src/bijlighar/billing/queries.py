@@ -45,10 +45,19 @@ def bill_by_token(connection: Connection, *, token: str) -> Bill:
 
 
 def bills(
-    connection: Connection, *, account: str | None = None, month: Month | None = None
+    connection: Connection,
+    *,
+    account: str | None = None,
+    month: Month | None = None,
+    limit: int | None = None,
 ) -> tuple[Bill, ...]:
-    """Return the bills and corrections of an account, of a month, or all, by account, month and order of issue."""
-    return store.bills(connection, account=account, month=month)
+    """
+    Return the bills and corrections of an account, of a month, or all, by account, month and order of issue.
+
+    :raises InvalidValue: if no account can have this number.
+    """
+    check_text(account or "", what="the account number", letters_max=CODE_MAX)
+    return store.bills(connection, account=account, month=month, limit=limit)
 
 
 def latest_bill(connection: Connection, *, account: str) -> Bill | None:

@@ -13,6 +13,7 @@ from bijlighar.base.words import LANGUAGES
 from bijlighar.cli.arrears_hand import circumstance, hand, notices_, office_option, person_option
 from bijlighar.cli.common import DAY, format_option, home_option, print_json, print_line, print_table
 from bijlighar.cli.office import FILE, NUMBER, local_text, read_text
+from bijlighar.runtime.copies import copy_shipped
 from bijlighar.runtime.documents import notice_link
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
@@ -217,7 +218,7 @@ for _group in (notices_, hand, circumstance):
 
 @click.group()
 def policy() -> None:
-    """The arrears policy: check a file, explain an account."""
+    """The arrears policy: check or copy it, explain an account."""
 
 
 @policy.command()
@@ -233,8 +234,28 @@ def check(file: Path) -> None:
 
 
 @policy.command()
+@home_option
+def copy(home: Home) -> None:
+    """
+    Copy the shipped policy and tariff books into the home, for the company to edit; nothing is overwritten.
+
+    From then on the copies count: the setting `policy` names the one, the others lie in the folder of books.
+    """
+    for file in copy_shipped(home):
+        print_line(f"copied: {file}")
+    print_line(
+        "edit them, then see with `bijlighar policy check` and `bijlighar tariff check` that they may be used"
+    )
+
+
+@policy.command()
 @click.argument("account")
-@click.option("--on", "on", type=DAY, help="Judge as of noon of that day. [default: now]")
+@click.option(
+    "--on",
+    "on",
+    type=DAY,
+    help="Judge as of noon of that day, by the dues of that day if it is over. [default: now]",
+)
 @click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True)
 @format_option()
 @home_option

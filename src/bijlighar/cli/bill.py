@@ -1,4 +1,4 @@
-"""`bijlighar bill`: run a month, show a bill, make its PDF, correct it, look at what is parked."""
+"""`bijlighar bill`: run a month, list bills, show one, make its PDF, correct it, look at what is parked."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bijlighar.base.energy import units
 from bijlighar.base.errors import BijligharError, InvalidValue
 from bijlighar.base.money import rupees
 from bijlighar.base.period import Month
@@ -13,12 +14,15 @@ from bijlighar.base.words import Words
 from bijlighar.billing import operations, queries
 from bijlighar.billing.model import REASON_WORDS, Bill, ItemState, Payee, RunReport
 from bijlighar.cli.common import format_option, home_option, print_json, print_line, print_table
+from bijlighar.registry import queries as registry
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
 from bijlighar.validation import operations as validation
 
 #: Calls of a door in one run; each does a bounded part of the work.
 MAX_CALLS = 100_000
+#: Bills shown at once.
+LISTED_MAX = 10_000
 
 
 class UnfinishedRun(BijligharError):
@@ -27,7 +31,9 @@ class UnfinishedRun(BijligharError):
     code = "cli.unfinished-run"
 
 
-def _month(_ctx: click.Context, _param: click.Parameter, value: str) -> Month:
+def _month(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Month | None:
+    if value is None:
+        return None
     try:
         return Month.parse(value)
     except InvalidValue as problem:
@@ -44,7 +50,7 @@ REASON = click.option("--reason", required=True, help="Why; it is recorded.")
 
 @click.group(name="bill")
 def bill() -> None:
-    """Run a month's bills, show one, make its PDF."""
+    """Run a month's bills, list them, show one, make its PDF."""
 
 
 @bill.command(name="run")
@@ -126,6 +132,60 @@ def parked(month: Month, output_format: str, home: Home) -> None:
         )
         return
     print_table(title=f"parked in {month}", columns=("account", "why", "detail"), rows=rows)
+
+
+@bill.command(name="list")
+@click.option("--month", metavar="YYYY-MM", callback=_month, help="Only bills of this month.")
+@click.option("--account", metavar="A", help="Only bills of this account.")
+@format_option()
+@home_option
+def list_(month: Month | None, account: str | None, output_format: str, home: Home) -> None:
+    """List bills and corrections, by account, month and order of issue."""
+    with home.database.read() as connection:
+        if account is not None:
+            registry.account(connection, number=account)
+        found = queries.bills(connection, account=account, month=month, limit=LISTED_MAX + 1)
+    if len(found) > LISTED_MAX:
+        click.echo(f"note: the first {LISTED_MAX}; name --month or --account to see the others", err=True)
+    shown = found[:LISTED_MAX]
+    if output_format == "json":
+        print_json([_row(each) for each in shown])
+        return
+    columns = ("number", "kind", "account", "month", "issued", "due", "units", "this bill", "payable")
+    print_table(
+        title="Bills · बिल",
+        columns=columns,
+        rows=[
+            (
+                each.number,
+                each.kind.value,
+                each.account,
+                each.month,
+                each.issued_on,
+                each.due_on,
+                units(each.energy_wh),
+                rupees(each.total_paise),
+                rupees(each.payable_paise),
+            )
+            for each in shown
+        ],
+        right=columns[6:],
+    )
+
+
+def _row(found: Bill) -> dict[str, object]:
+    return {
+        "number": found.number,
+        "kind": found.kind.value,
+        "of": found.of,
+        "account": found.account,
+        "month": str(found.month),
+        "issued_on": found.issued_on.isoformat(),
+        "due_on": found.due_on.isoformat(),
+        "energy_wh": found.energy_wh,
+        "total_paise": found.total_paise,
+        "payable_paise": found.payable_paise,
+    }
 
 
 @bill.command(name="show")
