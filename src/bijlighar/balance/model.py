@@ -1,7 +1,11 @@
 """The balance of a transformer or a feeder."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
+
+#: Below this share of intervals read [%] a loss says little: it is shown with a flag and ranked after the others.
+COVERAGE_PCT_MIN = 95
 
 
 class Level(StrEnum):
@@ -61,3 +65,50 @@ class Loss:
     theft_suspected: bool
     meters: int
     meters_not_assessed: int
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether enough was read to rank the loss: the input is known, and so are most consumers."""
+        return (
+            self.loss_wh is not None
+            and self.coverage_pct is not None
+            and self.coverage_pct >= COVERAGE_PCT_MIN
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayLoss:
+    """The balance of one closed IST day; what is not known is None."""
+
+    day: date
+    input_wh: int | None
+    consumers_wh: int
+    loss_wh: int | None
+    loss_pct: float | None
+    coverage_pct: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseShare:
+    """The consumers of one phase of a transformer: meters and what they drew [Wh] in a range of days."""
+
+    phase: str | None
+    meters: int
+    energy_wh: int
+    share_pct: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """
+    The newest interval of which anything is known: the mean loads into a transformer and out to its consumers [W].
+
+    known: of how many of its consumers' `meters` the interval is known.
+    """
+
+    start: datetime
+    minutes: int
+    input_w: int | None
+    consumers_w: int
+    known: int
+    meters: int

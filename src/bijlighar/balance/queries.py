@@ -6,9 +6,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.balance import gathering, rules, store
+from bijlighar.balance import gathering, looking, rules, store
 from bijlighar.balance.errors import UnusableRange
-from bijlighar.balance.model import DayBalance, Level, Loss
+from bijlighar.balance.model import COVERAGE_PCT_MIN as COVERAGE_PCT_MIN
+from bijlighar.balance.model import DayBalance, DayLoss, Level, Load, Loss, PhaseShare
 from bijlighar.base.period import ONE_DAY, date_of, day_number, local_date
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import Integers
@@ -122,6 +123,57 @@ def losses(connection: Connection, *, level: Level, first: date, last: date) -> 
         )
         for code, balances in sorted(by_code.items())
     )
+
+
+def losses_by_day(
+    connection: Connection, *, level: Level, code: str, first: date, last: date
+) -> tuple[DayLoss, ...]:
+    """
+    Return the loss of one transformer or feeder on each closed day of a range, by day.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    closed = days(connection, level=level, first=first, last=last, code=code)
+    if not closed:
+        return ()
+    net = gathering.network(connection, first=closed[0].day, last=closed[-1].day)
+    by_hand, _ = gathering.assessed(connection, net=net)
+    codes = net.codes(level)
+    summed = rules.sum_by_group(by_hand.energy_wh, groups=net.consumers_of(level), count=len(codes))
+    assessed_wh = (
+        summed[codes.index(code)] if code in codes else np.zeros(net.last - net.first + 1, dtype=np.int64)
+    )
+    found = [
+        (day.day, _loss([day], first=net.first, assessed_wh=assessed_wh, not_assessed=0)) for day in closed
+    ]
+    return tuple(
+        DayLoss(
+            day=date_of(number),
+            input_wh=loss.input_wh,
+            consumers_wh=loss.consumers_wh,
+            loss_wh=loss.loss_wh,
+            loss_pct=loss.loss_pct,
+            coverage_pct=loss.coverage_pct,
+        )
+        for number, loss in found
+    )
+
+
+def phases(
+    connection: Connection, *, transformer: str, first: date, last: date, now: datetime
+) -> tuple[PhaseShare, ...]:
+    """
+    Return what the consumers of a transformer drew on the days `first` to `last`, by phase; unknown phases last.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    check_range(first=first, last=last)
+    return looking.phases(connection, transformer=transformer, first=first, last=last, now=now)
+
+
+def newest_load(connection: Connection, *, transformer: str, now: datetime) -> Load | None:
+    """Return the loads into and out of a transformer in the newest half-hour that is known, None if none is."""
+    return looking.newest_load(connection, transformer=transformer, now=now)
 
 
 def _rows_with_any(unknown: Integers, groups: Integers, place: int) -> int:

@@ -1,0 +1,115 @@
+"""One transformer looked at closely: day by day, phase by phase, and its newest load."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import numpy as np
+from sqlalchemy import Connection
+
+from bijlighar.balance import rules
+from bijlighar.balance.model import Load, PhaseShare
+from bijlighar.base.period import Period, day_number, local_date, moment_of
+from bijlighar.readings import queries as readings
+from bijlighar.readings.model import ABSENT, Integers, interval_start
+from bijlighar.registry import queries as registry
+from bijlighar.registry.model import Installation, MeterType
+
+#: How far back the newest load is looked for.
+LOAD_DAYS_BACK = 7
+LOAD_MINUTES = 30
+MINUTES_PER_HOUR = 60
+PHASES = "RYB"
+
+
+def phases(
+    connection: Connection, *, transformer: str, first: date, last: date, now: datetime
+) -> tuple[PhaseShare, ...]:
+    """Return what the consumers that hang now drew on the days `first` to `last`, by phase; unknown phases last."""
+    places = _consumers(_hanging(connection, transformer=transformer, now=now))
+    energy = readings.energy_by_day(
+        connection,
+        meters=sorted({place.meter for place in places}),
+        first=day_number(first),
+        last=day_number(last),
+    )
+    drawn_wh = dict(
+        zip(energy.meters, (energy.wh_import - energy.wh_export).sum(axis=1).tolist(), strict=True)
+    )
+    meters: dict[str | None, int] = {}
+    sums: dict[str | None, int] = {}
+    for place in places:
+        meters[place.phase] = meters.get(place.phase, 0) + 1
+        sums[place.phase] = sums.get(place.phase, 0) + drawn_wh[place.meter] * place.multiplier
+    total_wh = sum(sums.values())
+    return tuple(
+        PhaseShare(
+            phase=phase,
+            meters=meters[phase],
+            energy_wh=sums[phase],
+            share_pct=rules.per_cent(sums[phase], total_wh),
+        )
+        for phase in sorted(meters, key=_order)
+    )
+
+
+def _order(phase: str | None) -> tuple[int, str]:
+    """Return by what phases are ordered: R, Y, B, then the others, the unknown last."""
+    place = PHASES.find(phase) if phase else -1
+    return (len(PHASES) + 1, "") if phase is None else (place if place >= 0 else len(PHASES), phase)
+
+
+def newest_load(connection: Connection, *, transformer: str, now: datetime) -> Load | None:
+    """Return the mean loads of the newest half-hour of which the input (or, without one, anything) is known."""
+    places = _hanging(connection, transformer=transformer, now=now)
+    consumers = _consumers(places)
+    inputs = [place for place in places if place.meter_type is MeterType.TRANSFORMER]
+    last = day_number(local_date(now))
+    first = last - LOAD_DAYS_BACK
+    given = _matrix(connection, inputs, first=first, last=last)
+    drawn = _matrix(connection, consumers, first=first, last=last)
+    leading = (given != ABSENT).all(axis=0) if inputs else (drawn != ABSENT).any(axis=0)
+    known = np.flatnonzero(leading)
+    if not len(known) or not (inputs or consumers):
+        return None
+    newest = int(known[-1])
+    day, slot = divmod(newest, given.shape[1] // (last - first + 1))
+    column = drawn[:, newest]
+    return Load(
+        start=moment_of(interval_start(first + day, slot, LOAD_MINUTES)),
+        minutes=LOAD_MINUTES,
+        input_w=_watts(given[:, newest]) if inputs else None,
+        consumers_w=_watts(column[column != ABSENT]),
+        known=int((column != ABSENT).sum()),
+        meters=len(consumers),
+    )
+
+
+def _watts(energies_wh: Integers) -> int:
+    return int(energies_wh.sum()) * MINUTES_PER_HOUR // LOAD_MINUTES
+
+
+def _hanging(connection: Connection, *, transformer: str, now: datetime) -> tuple[Installation, ...]:
+    return registry.installations(connection, transformer=transformer, period=Period(start=now, end=now))
+
+
+def _consumers(places: Sequence[Installation]) -> list[Installation]:
+    return [place for place in places if place.meter_type.is_of_consumer]
+
+
+def _matrix(connection: Connection, places: Sequence[Installation], *, first: int, last: int) -> Integers:
+    """Return the energy [Wh] of each place and half-hour, with its multiplier."""
+    matrix = readings.day_matrix(
+        connection,
+        meters=[place.meter for place in places],
+        first=first,
+        last=last,
+        channel="wh_import",
+        minutes=LOAD_MINUTES,
+    )
+    flat = (
+        matrix.reshape(len(places), -1)
+        if len(places)
+        else matrix.reshape(0, matrix.shape[1] * matrix.shape[2])
+    )
+    multiplier = np.array([place.multiplier for place in places], dtype=np.int64)[:, None]
+    return np.where(flat == ABSENT, ABSENT, flat * multiplier)
