@@ -29,14 +29,9 @@ from bijlighar.headend.model import (
 from bijlighar.headend.on_demand import KIND as READ_NOW
 from bijlighar.headend.on_demand_store import AskedReading
 from bijlighar.headend.push_store import Quarantined
-from bijlighar.headend.supply import (
-    GASP_BELIEVED,
-    SUPPLY_BACK,
-    SUPPLY_FAILED,
-    MeterSigns,
-    TransformerSupply,
-    judge_supply,
-)
+from bijlighar.headend.supply import GASP_BELIEVED, SUPPLY_BACK, SUPPLY_FAILED, MeterSigns, judge_supply
+from bijlighar.headend.supply import SILENT_PCT_MAX as SILENT_PCT_MAX
+from bijlighar.headend.supply import TransformerSupply as TransformerSupply
 from bijlighar.readings import queries as readings
 from bijlighar.registry import queries as registry
 from bijlighar.storage import jobs
