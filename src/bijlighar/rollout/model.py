@@ -12,6 +12,9 @@ from bijlighar.base.period import Month
 from bijlighar.base.words import Words
 from bijlighar.registry.model import MeterType
 
+#: The store of a meter that hung before the stock was kept.
+HUNG_BEFORE = "hung before"
+
 
 class OrderState(Enum):
     """Where a work order stands."""
@@ -263,3 +266,13 @@ class OfficeProgress:
     planned: int
     installed: int
     this_month: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthProgress:
+    """Plan and installation of one office in one month."""
+
+    office: str
+    month: Month
+    planned: int
+    installed: int

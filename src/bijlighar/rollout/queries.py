@@ -1,8 +1,8 @@
 """What other rooms may ask about the roll-out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 import numpy as np
@@ -25,6 +25,7 @@ from bijlighar.rollout import rules, store
 from bijlighar.rollout.errors import UnknownOrder, UnknownStock
 from bijlighar.rollout.model import (
     OPEN_ORDER_STATES,
+    MonthProgress,
     Observed,
     OfficeProgress,
     OrderState,
@@ -37,6 +38,8 @@ from bijlighar.rollout.model import (
 )
 
 ORDERS_PER_PAGE = 10_000
+#: A meter that hangs for longer and was never read is looked after on the spot.
+UNHEARD_AFTER = timedelta(hours=48)
 
 
 def targets(connection: Connection) -> tuple[Target, ...]:
@@ -139,50 +142,161 @@ def pending(connection: Connection, *, now: datetime) -> int:
     return len(read_first(connection, now=now))
 
 
-def progress(connection: Connection, *, now: datetime, claimed: int | None = None) -> Progress:
+def progress(
+    connection: Connection, *, now: datetime, claimed: int | None = None, office: str | None = None
+) -> Progress:
     """
     Return how the roll-out stands and what follows; `claimed` is what is said of this month, else its target.
 
-    The observed rate counts the meters hung since the first month of the plan, or since the first one was hung.
+    With `office` only that office and those below it are counted; if the plan knows others too, the stock, which is
+    the company's, is left out of the forecast. The observed rate counts the meters hung since the first month of the
+    plan, or since the first one was hung.
+
+    :raises UnknownOffice: if there is no such office.
     """
+    below = _branch(connection, office=office)
     plan = store.targets(connection)
-    summed = rules.total(store.counts(connection))
     today = local_date(now)
     month = Month.of(today)
-    this_month = store.count_installed(connection, period=month.period)
+    if below is None:
+        observed = _observed_in_all(connection, now=now, plan=plan)
+    else:
+        plan = tuple(target for target in plan if target.office in below)
+        observed = _observed_in(connection, now=now, plan=plan, offices=below)
     planned_this_month = sum(target.meters for target in plan if target.month == month)
-    began = min((target.month.first for target in plan), default=None)
-    if began is None:
-        first = store.first_installed_at(connection)
-        began = None if first is None else local_date(first)
+    observed = replace(observed, claimed=claimed if claimed is not None else planned_this_month or None)
+    found = rules.forecast(observed)
+    states = store.order_counts(connection, offices=below)
+    return Progress(
+        observed=observed,
+        planned_this_month=planned_this_month,
+        commissioned=states.get(OrderState.COMMISSIONED, 0),
+        orders_open=sum(states.get(state, 0) for state in OPEN_ORDER_STATES),
+        forecast=found,
+        words=rules.forecast_words(observed, found),
+        by_office=_by_office(connection, plan=plan, month=month),
+    )
+
+
+def _branch(connection: Connection, *, office: str | None) -> tuple[str, ...] | None:
+    """Return an office and those below it, None if that is everybody whom the plan knows."""
+    if office is None:
+        return None
+    below = offices.offices_below(connection, code=office)
+    named = {target.office for target in store.targets(connection)} | {
+        place for place, _ in _hung(connection) if place is not None
+    }
+    return below if named - set(below) else None
+
+
+def _observed_in_all(connection: Connection, *, now: datetime, plan: Sequence[Target]) -> Observed:
+    summed = rules.total(store.counts(connection))
+    today = local_date(now)
     since_plan = Observed(
         on=today,
         planned=sum(target.meters for target in plan),
         installed=summed.installed,
         hung_in_window=0,
         months=Fraction(0),
-        claimed=claimed if claimed is not None else planned_this_month or None,
-        this_month=this_month,
+        this_month=store.count_installed(connection, period=Month.of(today).period),
         stock=summed.stock,
     )
-    if began is not None:
-        start = local_midnight(began)
-        since_plan = replace(
-            since_plan,
-            hung_in_window=store.count_installed(connection, period=Period(start=start, end=max(now, start))),
-            months=rules.months_between(began, today),
-            received=store.count_received(connection, since=start),
+    began = min((target.month.first for target in plan), default=None)
+    if began is None:
+        first = store.first_installed_at(connection)
+        began = None if first is None else local_date(first)
+    if began is None:
+        return since_plan
+    start = local_midnight(began)
+    return replace(
+        since_plan,
+        hung_in_window=store.count_installed(connection, period=Period(start=start, end=max(now, start))),
+        months=rules.months_between(began, today),
+        received=store.count_received(connection, since=start),
+    )
+
+
+def _observed_in(
+    connection: Connection, *, now: datetime, plan: Sequence[Target], offices: Collection[str]
+) -> Observed:
+    today = local_date(now)
+    hung = [at for place, at in _hung(connection) if place in offices]
+    known = [at for at in hung if at is not None]
+    began = min((target.month.first for target in plan), default=None)
+    if began is None and known:
+        began = local_date(min(known))
+    start = now if began is None else local_midnight(began)
+    window = Period(start=start, end=max(now, start))
+    return Observed(
+        on=today,
+        planned=sum(target.meters for target in plan),
+        installed=len(hung),
+        hung_in_window=sum(at in window for at in known),
+        months=Fraction(0) if began is None else rules.months_between(began, today),
+        this_month=sum(at in Month.of(today).period for at in known),
+    )
+
+
+def by_month(connection: Connection, *, office: str | None = None) -> tuple[MonthProgress, ...]:
+    """
+    Return plan and installation of each office (of a branch) and month that has any, by month and office.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    below = None if office is None else offices.offices_below(connection, code=office)
+    planned = {(target.month, target.office): target.meters for target in store.targets(connection)}
+    hung: dict[tuple[Month, str], int] = {}
+    for place, at in _hung(connection):
+        if place is not None and at is not None:
+            key = (Month.of(local_date(at)), place)
+            hung[key] = hung.get(key, 0) + 1
+    return tuple(
+        MonthProgress(
+            office=place,
+            month=month,
+            planned=planned.get((month, place), 0),
+            installed=hung.get((month, place), 0),
         )
-    found = rules.forecast(since_plan)
-    states = store.order_counts(connection)
-    return Progress(
-        observed=since_plan,
-        planned_this_month=planned_this_month,
-        commissioned=states.get(OrderState.COMMISSIONED, 0),
-        orders_open=sum(states.get(state, 0) for state in OPEN_ORDER_STATES),
-        forecast=found,
-        words=rules.forecast_words(since_plan, found),
-        by_office=_by_office(connection, plan=plan, month=month),
+        for month, place in sorted(planned.keys() | hung.keys())
+        if below is None or place in below
+    )
+
+
+def order_counts(connection: Connection, *, office: str | None = None) -> Mapping[OrderState, int]:
+    """
+    Return how many work orders (of an office and those below it) are in each state, in the order of their life.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    below = None if office is None else offices.offices_below(connection, code=office)
+    counted = store.order_counts(connection, offices=below)
+    return {state: counted.get(state, 0) for state in OrderState}
+
+
+def never_heard(connection: Connection, *, now: datetime, office: str | None = None) -> tuple[WorkOrder, ...]:
+    """
+    Return the orders whose meter hangs for longer than `UNHEARD_AFTER` and was never read, the oldest first.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    heard = {each.number for each in read_first(connection, now=now)}
+    waiting = [
+        each
+        for each in orders(connection, state=OrderState.INSTALLED, office=office)
+        if each.number not in heard
+        and each.installed_at is not None
+        and now - each.installed_at > UNHEARD_AFTER
+    ]
+    return tuple(sorted(waiting, key=lambda each: (each.installed_at or now, each.number)))
+
+
+def _hung(connection: Connection) -> tuple[tuple[str | None, datetime | None], ...]:
+    """Return the office and the time of hanging of each meter of the stock that hangs."""
+    hung_at = {item.serial: item.installed_at for item in store.items(connection, state=StockState.INSTALLED)}
+    return tuple(
+        (place.office, hung_at[place.meter])
+        for place in registry.installations(connection)
+        if place.to_at is None and place.meter in hung_at
     )
 
 
@@ -190,16 +304,12 @@ def _by_office(connection: Connection, *, plan: Iterable[Target], month: Month) 
     planned: dict[str, int] = {}
     for target in plan:
         planned[target.office] = planned.get(target.office, 0) + target.meters
-    hung_at = {item.serial: item.installed_at for item in store.items(connection, state=StockState.INSTALLED)}
     below = {code: offices.offices_below(connection, code=code) for code in planned}
     installed: dict[str, int] = {}
     lately: dict[str, int] = {}
-    for place in registry.installations(connection):
-        if place.to_at is not None or place.meter not in hung_at or place.office is None:
-            continue
-        at = hung_at[place.meter]
+    for place, at in _hung(connection):
         for code, branch in below.items():
-            if place.office in branch:
+            if place in branch:
                 installed[code] = installed.get(code, 0) + 1
                 lately[code] = lately.get(code, 0) + int(at is not None and at in month.period)
     return tuple(

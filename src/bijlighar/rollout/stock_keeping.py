@@ -13,14 +13,11 @@ from bijlighar.registry import queries as registry_queries
 from bijlighar.registry.model import SINCE_EVER, EndDevice, Installation
 from bijlighar.rollout import queries, store
 from bijlighar.rollout.errors import RefusedStock
-from bijlighar.rollout.model import StockEvent, StockItem, StockState
+from bijlighar.rollout.model import HUNG_BEFORE, StockEvent, StockItem, StockState
 from bijlighar.rollout.permission import LOCK, authorise
 from bijlighar.rollout.rollout_file import parse_stock
 from bijlighar.rollout.stepping import stock_state_after
 from bijlighar.storage import sequences
-
-#: Where a meter belongs that hung before the stock was kept.
-HUNG_BEFORE = "hung before"
 
 
 def receive_stock(connection: Connection, *, text: str, person: str, now: datetime) -> int:

@@ -256,9 +256,12 @@ def spoken_for(connection: Connection) -> frozenset[str]:
     return frozenset(connection.execute(select(_order.c.usage_point).where(_is_open)).scalars())
 
 
-def order_counts(connection: Connection) -> dict[OrderState, int]:
-    """Return how many work orders are in each state."""
-    rows = connection.execute(select(_order.c.state, func.count()).group_by(_order.c.state))
+def order_counts(connection: Connection, *, offices: Sequence[str] | None = None) -> dict[OrderState, int]:
+    """Return how many work orders (of some offices, or all) are in each state."""
+    statement = select(_order.c.state, func.count()).group_by(_order.c.state)
+    if offices is not None:
+        statement = statement.where(_order.c.office.in_(offices))
+    rows = connection.execute(statement)
     return {OrderState(state): count for state, count in rows}
 
 
