@@ -1,12 +1,13 @@
 """What other rooms may ask: lists and orders, ageing, open reasons, halts, and a decision explained in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
-from bijlighar.arrears import account_store, gather, order_store, rules
+from bijlighar.arrears import account_store, collecting, gather, order_store, rules
+from bijlighar.arrears.collecting import Collections
 from bijlighar.arrears.errors import UnknownList
 from bijlighar.arrears.explaining import OF_THE_FUTURE, OF_THE_PAST, Explanation, explained
 from bijlighar.arrears.model import (
@@ -26,10 +27,12 @@ from bijlighar.arrears.model import (
 )
 from bijlighar.arrears.order_store import CommandRow, DecisionRow
 from bijlighar.arrears.policy import Policy
-from bijlighar.base.period import local_date, local_time
+from bijlighar.base.period import Month, local_date, local_time
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.headend import queries as headend
 from bijlighar.headend.model import ControlReason
+from bijlighar.ledger import queries as ledger
+from bijlighar.ledger.model import Received
 from bijlighar.offices import queries as offices
 from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
@@ -37,6 +40,9 @@ from bijlighar.storage import sequences
 LISTS_MAX = 1_000
 ORDERS_MAX = 20_000
 DECISIONS_MAX = 1_000
+RECEIPTS_MAX = 20_000
+#: How many of the newest receipts are shown at once.
+NEWEST_SHOWN = 50
 #: The reader under which ended commands are pulled.
 READER = "arrears.follow"
 #: For so long an order by hand that has ended is shown as one not to be carried out.
@@ -150,6 +156,59 @@ def ageing(connection: Connection, *, office: str | None = None) -> tuple[Ageing
     """Return the newest ageing of the accounts of an office and those below it, or of all."""
     below = None if office is None else offices.offices_below(connection, code=office)
     return account_store.ageing(connection, offices=below)
+
+
+def collections(
+    connection: Connection,
+    *,
+    now: datetime,
+    office: str | None = None,
+    month: Month | None = None,
+    newest: int = NEWEST_SHOWN,
+) -> Collections:
+    """
+    Return what was received today and in a month (this one) against what was billed, and what is owed how long.
+
+    With `office`, of the accounts of that office and those below it; unmatched payments belong to no office.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    today = local_date(now)
+    month = min(month or Month.of(today), Month.of(today))
+    first, last = month.first, min(month.last, today)
+    office_of = {each.number: each.office for each in registry.accounts(connection, office=office)}
+    everybody = office is None
+
+    def ours(rows: Iterable[Received]) -> tuple[Received, ...]:
+        return tuple(row for row in rows if everybody or row.account in office_of)
+
+    received_today = ours(ledger.received(connection, first=today, last=today))
+    received = ours(ledger.received(connection, first=first, last=last))
+    issued = ledger.issued_paise(connection, first=first, last=last)
+    demand = {number: paise for number, paise in issued.items() if everybody or number in office_of}
+    demand_paise, month_paise = sum(demand.values()), sum(row.amount_paise for row in received)
+    aged = ageing(connection, office=office)
+    unmatched = ledger.unmatched(connection)
+    return Collections(
+        on=today,
+        month=month,
+        today_paise=sum(row.amount_paise for row in received_today),
+        payments_today=sum(row.payments for row in received_today),
+        month_paise=month_paise,
+        payments_month=sum(row.payments for row in received),
+        demand_paise=demand_paise,
+        efficiency_pct=collecting.efficiency_pct(received_paise=month_paise, demand_paise=demand_paise),
+        channels=collecting.channel_sums(today=received_today, month=received),
+        offices=collecting.office_sums(demand=demand, received=received, office_of=office_of.get),
+        ageing=collecting.ageing_sum(aged),
+        ageing_by_office=collecting.ageing_by_office(aged),
+        assessed_on=assessed_on(connection),
+        unmatched=unmatched,
+        unmatched_paise=sum(each.amount_paise for each in unmatched),
+        newest=ledger.newest_payments(
+            connection, limit=min(newest, RECEIPTS_MAX), accounts=None if everybody else office_of
+        ),
+    )
 
 
 def assessed_on(connection: Connection) -> date | None:

@@ -405,6 +405,7 @@ METHOD_NAMES: Mapping[str, Words] = MappingProxyType(
         "netbanking": Words(hi="नेट बैंकिंग", en="net banking"),
         "wallet": Words(hi="वॉलेट", en="wallet"),
         "bbps": Words(hi="बीबीपीएस", en="BBPS"),
+        "counter": Words(hi="काउंटर", en="counter"),
         "cash": Words(hi="काउंटर पर नकद", en="cash at the counter"),
         "cheque": Words(hi="चेक", en="cheque"),
         "bank": Words(hi="बैंक अंतरण", en="bank transfer"),
