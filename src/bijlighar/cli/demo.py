@@ -15,9 +15,12 @@ from bijlighar.base.energy import WH_PER_UNIT
 from bijlighar.base.money import rupees
 from bijlighar.cli.common import home_option, print_line, print_table
 from bijlighar.demo import driver
+from bijlighar.demo.guests import give_password
 from bijlighar.demo.report import Report
 from bijlighar.demo.setup import Plan, check_empty
 from bijlighar.runtime.home import Home
+from bijlighar.runtime.line import Line
+from bijlighar.runtime.story import Story, story
 
 STEP_WORDS = {
     "collected_meter_days": "days of meters collected over DLMS/COSEM",
@@ -84,10 +87,11 @@ def demo(
             report.write_text(
                 json.dumps(found.as_document(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
             )
-        _show(home, found, port, stays=not no_serve)
+        _show(home, found)
         if not found.is_true:
             click.echo("bijlighar: an invariant does not hold; see the table above", err=True)
         if not no_serve:
+            _show_doors(running.line, port)
             _stay_open(running)
     sys.exit(0 if found.is_true else 1)
 
@@ -110,7 +114,7 @@ def _run(running: driver.Demo, console: Console) -> Report:
         return driver.run(running, tell=tell)
 
 
-def _show(home: Home, found: Report, port: int, *, stays: bool) -> None:
+def _show(home: Home, found: Report) -> None:
     print_table(
         title="What happened",
         columns=("step", "count"),
@@ -151,8 +155,38 @@ def _show(home: Home, found: Report, port: int, *, stays: bool) -> None:
         f"     bijlighar rollout plan {place}\n"
         f"     bijlighar doctor {place}"
     )
-    if stays:
-        print_line(f"Open: http://127.0.0.1:{port}/health ; Ctrl-C ends the town")
+
+
+def _show_doors(line: Line, port: int) -> None:
+    """Say where the pages are and as whom they can be looked at."""
+    password, told = give_password(line), story(line)
+    print_table(
+        title="\nWho can sign in",
+        columns=("sign-in", "name", "role", "what to try"),
+        rows=[
+            (
+                guest.person.sign_in,
+                guest.person.name,
+                ", ".join(role.en for role in guest.roles),
+                "; ".join(tries.en for tries in guest.tries),
+            )
+            for guest in told.guests
+        ],
+    )
+    print_line(f"Their password, the same for all, in this demo alone: {password}")
+    _show_consumers(told)
+    print_line(
+        f"\nOpen http://127.0.0.1:{port}/ : there a button signs you in as any of them, tampers with a meter, lets a "
+        "consumer pay or a feeder fail.\nThe town lives on, a second each second; Ctrl-C ends it."
+    )
+
+
+def _show_consumers(told: Story) -> None:
+    print_table(
+        title="\nConsumers' own pages, to look at",
+        columns=("account", "name", "now"),
+        rows=[(guest.account, guest.name, guest.stands.en) for guest in told.consumers],
+    )
 
 
 def _kwh(energy_wh: object) -> str:

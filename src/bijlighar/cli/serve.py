@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from bijlighar.cli.common import home_option
+from bijlighar.demo.pages import routes
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.processes import run_headend, run_worker, set_up_log, worker_name
@@ -31,7 +32,7 @@ def serve(home: Home, port: int | None) -> None:
         tasks = [
             asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt)),
             asyncio.create_task(run_headend(line, stop=stop)),
-            asyncio.create_task(run_web(line, port=port, stop=stop)),
+            asyncio.create_task(run_web(line, port=port, stop=stop, extra=routes(line))),
         ]
         await _until_first(tasks, stop, halt)
 
@@ -46,7 +47,7 @@ def serve(home: Home, port: int | None) -> None:
 def web(home: Home, port: int | None) -> None:
     """Run the web server alone, until Ctrl-C or SIGTERM."""
     line = _open(home, "web", "web")
-    _run(lambda stop: run_web(line, port=port, stop=stop))
+    _run(lambda stop: run_web(line, port=port, stop=stop, extra=routes(line)))
 
 
 @click.command()

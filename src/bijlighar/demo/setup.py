@@ -8,6 +8,7 @@ from pathlib import Path
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Month, local_midnight
 from bijlighar.demo.children import ChildPlan, free_ports
+from bijlighar.demo.controls import Controls, write_controls
 from bijlighar.headend import operations as headend
 from bijlighar.notices import operations as notices
 from bijlighar.notices.model import ConsentAction
@@ -90,6 +91,15 @@ def make_home(home: Home, *, plan: Plan) -> tuple[Town, Ports]:
         port=ports.meters,
         push=f"{LOCAL}:{ports.push}",
         profiles=profiles,
+    )
+    write_controls(
+        home,
+        controls=Controls(
+            town=f"{LOCAL}:{ports.town_control}",
+            providers=f"{LOCAL}:{ports.providers_control}",
+            providers_port=ports.providers,
+            seed=town.seed,
+        ),
     )
     keys = simulator.keys_json(town=town, host=LOCAL, port=ports.meters)
     (home.town / "keys.json").write_text(keys, encoding="utf-8")

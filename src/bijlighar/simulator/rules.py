@@ -47,6 +47,7 @@ _PERSONS = (
     ("p.chouhan", "Prakash Chouhan", CONTROL_CENTRE, ("store_keeper",)),
     ("m.khan", "Mumtaz Khan", CONTROL_CENTRE, ("theft_officer",)),
     ("v.rathore", "विक्रम राठौर", CONTROL_CENTRE, ("engineer",)),
+    ("n.tiwari", "नीलिमा तिवारी", CONTROL_CENTRE, ("admin",)),
 )
 
 

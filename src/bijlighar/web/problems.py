@@ -29,6 +29,8 @@ STATUS_OF = {
     "arrears.unknown-list": 404,
     "alarms.unknown-alarm": 404,
     "alarms.already-acknowledged": 409,
+    "demo.town-not-running": 503,
+    "demo.nothing-left": 409,
 }
 #: What is asked by machines is answered as JSON.
 MACHINES = ("/callbacks/", "/health")

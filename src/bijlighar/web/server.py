@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
+from litestar.types import ControllerRouterHandler
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.runtime.line import Line
@@ -21,9 +22,11 @@ class PortTaken(BijligharError):
     code = "web.port-taken"
 
 
-async def run_web(line: Line, *, port: int | None, stop: asyncio.Event) -> None:
+async def run_web(
+    line: Line, *, port: int | None, stop: asyncio.Event, extra: Sequence[ControllerRouterHandler] = ()
+) -> None:
     """
-    Serve until told to stop.
+    Serve until told to stop; `extra` are the routes that a demo's home has beside the others.
 
     :raises PortTaken: if the port cannot be listened on.
     """
@@ -41,7 +44,7 @@ async def run_web(line: Line, *, port: int | None, stop: asyncio.Event) -> None:
     listener.listen(BACKLOG)
     server = _Server(
         uvicorn.Config(
-            create_app(line),
+            create_app(line, extra=extra),
             log_config=None,
             access_log=False,
             lifespan="on",
