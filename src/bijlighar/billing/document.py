@@ -6,7 +6,6 @@ from datetime import date
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import segno
 from babel import Locale
@@ -17,6 +16,7 @@ from bijlighar.base.period import ONE_DAY, Month, local_date
 from bijlighar.base.words import Language, Words
 from bijlighar.billing.content import determinants_of, facts_of, place_of
 from bijlighar.billing.model import Bill, BillKind, Payee, Segment
+from bijlighar.billing.rules import upi_address
 
 LOCALES: Mapping[Language, Locale] = {"hi": Locale("hi", "IN"), "en": Locale("en", "IN")}
 HISTORY_MONTHS = 12
@@ -98,15 +98,12 @@ def document(
 
 def upi_link(*, payee: Payee, bill: Bill) -> str:
     """Return the UPI link that pays what is payable on a bill."""
-    parts = {
-        "pa": payee.upi_id,
-        "pn": payee.name.en,
-        "tr": bill.number,
-        "am": f"{Decimal(bill.payable_paise) / 100:.2f}",
-        "cu": "INR",
-        "tn": f"{bill.account} {bill.number}",
-    }
-    return "upi://pay?" + urlencode(parts, quote_via=quote, safe="@")
+    return upi_address(
+        payee=payee,
+        amount_paise=bill.payable_paise,
+        reference=bill.number,
+        note=f"{bill.account} {bill.number}",
+    )
 
 
 class _Printer:

@@ -1,12 +1,14 @@
 """What other rooms may ask about bills."""
 
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Month, day_number, local_date
 from bijlighar.base.text import CODE_MAX, check_text
-from bijlighar.billing import rules, store
+from bijlighar.base.words import Language
+from bijlighar.billing import rules, store, typesetting
 from bijlighar.billing.errors import UnknownBill
 from bijlighar.billing.model import Bill, BillKind, Item, ItemState, Reason, RunReport
 from bijlighar.readings import queries as readings
@@ -63,6 +65,12 @@ def bills(
 def latest_bill(connection: Connection, *, account: str) -> Bill | None:
     """Return the newest bill (or correction) of an account, None if it was never billed."""
     return store.latest(connection, accounts=(account,)).get(account)
+
+
+def pdf_octets(*, bill: Bill, language: Language, documents: Path) -> int | None:
+    """Return the size of a bill's PDF [octets], None while it was not made."""
+    file = typesetting.pdf_path(bill=bill, language=language, documents=documents)
+    return file.stat().st_size if file.is_file() else None
 
 
 def usage_history(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
+from urllib.parse import quote, urlencode
 
 from bijlighar.base.identity import check_digit
 from bijlighar.base.money import rupees
@@ -16,6 +18,7 @@ from bijlighar.billing.model import (
     Computed,
     Determinants,
     Parked,
+    Payee,
     Plausibility,
     Reason,
 )
@@ -179,3 +182,22 @@ def is_covered(*, month: Month, later: Determinants | None) -> bool:
 def lines_sum_up(bill: Bill) -> bool:
     """Return whether the lines of a bill sum to its total, to the paisa."""
     return sum(line.amount_paise for line in bill.lines) == bill.total_paise
+
+
+def upi_address(*, payee: Payee, amount_paise: int, reference: str, note: str) -> str:
+    """
+    Return the address that opens a payment of `amount_paise` [paise] in a UPI app.
+
+    >>> payee = Payee(name=Words(hi="बिजलीघर", en="Bijlighar"), upi_id="bijlighar@upi")
+    >>> upi_address(payee=payee, amount_paise=68_400, reference="B-1", note="N1")
+    'upi://pay?pa=bijlighar@upi&pn=Bijlighar&tr=B-1&am=684.00&cu=INR&tn=N1'
+    """
+    parts = {
+        "pa": payee.upi_id,
+        "pn": payee.name.en,
+        "tr": reference,
+        "am": f"{Decimal(amount_paise) / 100:.2f}",
+        "cu": "INR",
+        "tn": note,
+    }
+    return "upi://pay?" + urlencode(parts, quote_via=quote, safe="@")

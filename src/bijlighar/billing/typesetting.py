@@ -47,6 +47,11 @@ def render(
     return made
 
 
+def pdf_path(*, bill: Bill, language: Language, documents: Path) -> Path:
+    """Return where a bill's PDF is kept, whether it was made or not."""
+    return documents / _FOLDER / str(bill.month) / f"{bill.number}-{language}.pdf"
+
+
 def stored_pdf(
     *,
     bill: Bill,
@@ -60,7 +65,7 @@ def stored_pdf(
 
     :raises BrokenTypesetting: if it could not be set.
     """
-    file = documents / _FOLDER / str(bill.month) / f"{bill.number}-{language}.pdf"
+    file = pdf_path(bill=bill, language=language, documents=documents)
     if file.is_file():
         return file
     made = render(bill=bill, history=history, language=language, payee=payee)

@@ -52,6 +52,12 @@ def open_dues(
     return dues_store.dues(connection, accounts=wanted, with_closed=False)
 
 
+def overdue(connection: Connection, *, account: str, on: date) -> tuple[int, date | None]:
+    """Return what is past its due date on a day [paise], and the oldest of those dates; None where nothing is."""
+    late = [due for due in open_dues(connection, account=account) if due.due_on < on]
+    return sum(due.open_paise for due in late), min((due.due_on for due in late), default=None)
+
+
 def dues(connection: Connection, *, account: str) -> tuple[Due, ...]:
     """Return all dues of the account, covered ones too, oldest first."""
     return dues_store.dues(connection, accounts=(account,), with_closed=True)

@@ -9,6 +9,7 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.base.words import Language, Words
 from bijlighar.billing import operations as billing
 from bijlighar.billing import queries as bills
+from bijlighar.billing.errors import UnknownBill
 from bijlighar.billing.model import Payee
 from bijlighar.notices import queries as notices
 from bijlighar.notices.model import Channel, Message, Purpose
@@ -64,13 +65,34 @@ def bill_file(line: Line, *, number: str, language: Language) -> Path:
 
     :raises UnknownBill: if there is no such bill.
     """
+    return billing.bill_pdf(
+        line.database, number=number, language=language, documents=line.documents, payee=payee_of(line)
+    )
+
+
+def own_bill_file(line: Line, *, account: str, number: str | None, language: Language) -> Path:
+    """
+    Return the PDF of an account's own bill, the newest where no number is given.
+
+    :raises UnknownBill: if the account has no such bill; one of another account is no more known than none.
+    """
+    with line.database.read() as connection:
+        if number is None:
+            bill = bills.latest_bill(connection, account=account)
+        else:
+            found = bills.bills(connection, account=account)
+            bill = next((each for each in found if each.number == number.strip().upper()), None)
+    if bill is None:
+        raise UnknownBill("this account has no such bill; look at the passbook for its number")
+    return bill_file(line, number=bill.number, language=language)
+
+
+def payee_of(line: Line) -> Payee:
+    """Return who is paid."""
     settings = line.home.settings
-    payee = Payee(
+    return Payee(
         name=Words(hi=settings.text("company.name_hi"), en=settings.text("company.name_en")),
         upi_id=settings.text("company.upi_id"),
-    )
-    return billing.bill_pdf(
-        line.database, number=number, language=language, documents=line.documents, payee=payee
     )
 
 
