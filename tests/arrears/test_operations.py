@@ -1039,7 +1039,7 @@ class TestExplain:
 
         text = self.explain(world)
 
-        assert "a protected consumer (life_support)" in text
+        assert "a protected consumer (life-support equipment)" in text
         assert "protected, so supply will not be cut" in text
 
     def test_says_that_it_is_off(self, world: World):

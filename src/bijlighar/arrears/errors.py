@@ -39,6 +39,12 @@ class NotToBeApproved(ArrearsError):
     code = "arrears.not-to-be-approved"
 
 
+class CountDiffers(ArrearsError):
+    """The approver confirmed another number of rows than would be approved now."""
+
+    code = "arrears.count-differs"
+
+
 class NothingRunning(ArrearsError):
     """There is no halt to lift, or no circumstance to end."""
 

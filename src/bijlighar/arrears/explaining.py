@@ -12,6 +12,8 @@ from bijlighar.arrears.rules import Outlook, day_words
 from bijlighar.base.money import rupees
 from bijlighar.base.period import IST, local_date
 from bijlighar.base.words import Words
+from bijlighar.headend.rules import reason_words
+from bijlighar.registry.model import protection_words
 
 VERDICT_NAMES: Mapping[DueVerdict, Words] = {
     DueVerdict.YOUNG: Words(hi="अभी विच्छेदन योग्य नहीं", en="not old enough to cut for"),
@@ -153,14 +155,21 @@ def _notice_lines(notices: Sequence[NoticeFact], *, policy: Policy) -> tuple[Wor
 def _standing_lines(facts: Facts, *, order: Order | None) -> tuple[Words, ...]:
     lines = [
         Words(
-            hi=f"संरक्षण: {item.kind}" + (f", {day_words(item.until)} तक" if item.until else ""),
-            en=f"protection: {item.kind}" + (f", until {day_words(item.until)}" if item.until else ""),
+            hi=f"संरक्षण: {protection_words(item.kind).hi}"
+            + (f", {day_words(item.until)} तक" if item.until else ""),
+            en=f"protection: {protection_words(item.kind).en}"
+            + (f", until {day_words(item.until)}" if item.until else ""),
         )
         for item in facts.protections
     ]
     if facts.supply.open_reasons:
-        names = ", ".join(sorted(facts.supply.open_reasons))
-        lines.append(Words(hi=f"आपूर्ति बंद है: {names}", en=f"supply is off: {names}"))
+        names = [reason_words(reason) for reason in sorted(facts.supply.open_reasons)]
+        lines.append(
+            Words(
+                hi=f"आपूर्ति बंद है: {', '.join(name.hi for name in names)}",
+                en=f"supply is off: {', '.join(name.en for name in names)}",
+            )
+        )
     if order is not None:
         state = STATE_NAMES[order.state]
         lines.append(

@@ -10,6 +10,7 @@ from bijlighar.arrears import account_store, order_store
 from bijlighar.arrears.model import (
     DueFact,
     Facts,
+    Halt,
     NoticeFact,
     Order,
     OrderFact,
@@ -131,22 +132,18 @@ def average_month_paise(dues: Sequence[Due], *, on: date) -> int | None:
 def served_notices(connection: Connection, *, account: str, policy: Policy) -> tuple[NoticeFact, ...]:
     """Return the statutory notices of an account, each with the day on which its service is proven."""
     queued = account_store.notices(connection, accounts=(account,)).get(account, ())
-    return tuple(
-        NoticeFact(
+    found: list[NoticeFact] = []
+    for notice in queued:
+        proof = notices.proof_of_service(
+            connection,
+            account=account,
+            purpose=Purpose.STATUTORY_NOTICE,
             reference=notice.reference,
-            documents=notice.documents,
-            amount_paise=notice.amount_paise,
-            queued_on=notice.queued_on,
-            served_on=notices.served_on(
-                connection,
-                account=account,
-                purpose=Purpose.STATUTORY_NOTICE,
-                reference=notice.reference,
-                rule=policy.served_by,
-            ),
+            rule=policy.served_by,
         )
-        for notice in queued
-    )
+        served_on, served_by = proof or (None, None)
+        found.append(replace(notice, served_on=served_on, served_by=served_by))
+    return tuple(found)
 
 
 def supply_of(
@@ -215,6 +212,13 @@ def is_halted(connection: Connection, *, office: str) -> bool:
             return True
         above = parents.get(above)
     return True
+
+
+def halted_branch(connection: Connection, *, halt: Halt) -> tuple[str, ...]:
+    """Return the offices that a halt stops."""
+    if not halt.office:
+        return tuple(item.code for item in offices.offices(connection))
+    return offices.offices_below(connection, code=halt.office)
 
 
 def in_parts(accounts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -17,6 +17,8 @@ from bijlighar.arrears.window import is_before_holiday, is_calendar_known, is_cu
 from bijlighar.base.money import rupees
 from bijlighar.base.period import local_date
 from bijlighar.base.words import Words
+from bijlighar.headend.rules import reason_words
+from bijlighar.registry.model import protection_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,8 +225,11 @@ def _protected(case: Situation) -> Words | None:
     ]
     if not standing:
         return None
-    kinds = ", ".join(sorted({protection.kind for protection in standing}))
-    return Words(hi=f"संरक्षित उपभोक्ता ({kinds})", en=f"a protected consumer ({kinds})")
+    kinds = [protection_words(kind) for kind in sorted({protection.kind for protection in standing})]
+    return Words(
+        hi=f"संरक्षित उपभोक्ता ({', '.join(kind.hi for kind in kinds)})",
+        en=f"a protected consumer ({', '.join(kind.en for kind in kinds)})",
+    )
 
 
 def _category(case: Situation) -> Words | None:
@@ -252,8 +257,11 @@ def _closed(case: Situation) -> Words | None:
     reasons = case.facts.supply.open_reasons
     if not reasons:
         return None
-    names = ", ".join(sorted(reasons))
-    return Words(hi=f"आपूर्ति पहले से बंद है ({names})", en=f"supply is off already ({names})")
+    names = [reason_words(reason) for reason in sorted(reasons)]
+    return Words(
+        hi=f"आपूर्ति पहले से बंद है ({', '.join(name.hi for name in names)})",
+        en=f"supply is off already ({', '.join(name.en for name in names)})",
+    )
 
 
 def _one_order(case: Situation) -> Words | None:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from bijlighar.arrears import gather, order_store, rules, steps
-from bijlighar.arrears.errors import NotToBeApproved, UnknownList
+from bijlighar.arrears.considering import ROWS_MAX, considered
+from bijlighar.arrears.errors import CountDiffers, NotToBeApproved, UnknownList
 from bijlighar.arrears.model import (
     LIST_STEPS,
     DisconnectionList,
@@ -21,17 +22,12 @@ from bijlighar.arrears.policy import Policy
 from bijlighar.arrears.warning import NoticeLink, warn
 from bijlighar.base.lifecycle import next_state
 from bijlighar.base.period import local_date
-from bijlighar.ledger import queries as ledger
-from bijlighar.ledger.model import Due
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
 from bijlighar.offices.rules import check_other_person
-from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 from bijlighar.storage.engine import Database
 
-#: The most rows of one list.
-ROWS_MAX = 20_000
 LISTS_MAX = 1_000
 REPLACED = "replaced"
 
@@ -53,12 +49,8 @@ def draw_up_list(database: Database, *, office: str, person: str, now: datetime,
         number = order_store.add_list(
             connection, office=office, drawn_by=drawn_by, drawn_at=now, policy_version=policy.version
         )
-        dues = _due_accounts(connection, office=office, policy=policy, now=now)
-        contacts = gather.contacts(connection) if dues else {}
-        listed = 0
-        for account in sorted(dues)[:ROWS_MAX]:
-            facts = gather.facts_of(connection, account=account, policy=policy, now=now, contacts=contacts)
-            decision = rules.decide(facts=facts, policy=policy, now=now, stage=Stage.DRAW)
+        listed = left_out = 0
+        for account, facts, decision in considered(connection, office=office, policy=policy, now=now):
             late = rules.overdue(facts.dues, on=today)
             served = [notice.served_on for notice in facts.notices if notice.served_on is not None]
             order = order_store.add_order(
@@ -82,32 +74,16 @@ def draw_up_list(database: Database, *, office: str, person: str, now: datetime,
                 connection, account=account, order_number=order, stage=Stage.DRAW, decision=decision, at=now
             )
             listed += decision.go
+            left_out += not decision.go
         offices.record_act(
             connection,
             person=drawn_by,
             act=Act.DRAW_UP_LIST,
             subject=f"list {number}",
-            detail={"office": office, "listed": listed, "left_out": len(dues) - listed},
+            detail={"office": office, "listed": listed, "left_out": left_out},
             now=now,
         )
     return number
-
-
-def _due_accounts(
-    connection: Connection, *, office: str, policy: Policy, now: datetime
-) -> Mapping[str, tuple[Due, ...]]:
-    """Return the accounts of the office that are due by age and bills, with their open dues."""
-    numbers = [account.number for account in registry.accounts(connection, office=office)]
-    open_dues: dict[str, list[Due]] = {}
-    for part in gather.in_parts(numbers):
-        for due in ledger.open_dues(connection, accounts=part):
-            open_dues.setdefault(due.account, []).append(due)
-    today = local_date(now)
-    return {
-        account: tuple(dues)
-        for account, dues in open_dues.items()
-        if rules.is_old_enough(gather.due_facts(dues), policy=policy, on=today)
-    }
 
 
 def _replace_unapproved(connection: Connection, *, office: str, now: datetime) -> None:
@@ -152,17 +128,26 @@ def _listed(connection: Connection, *, number: int) -> tuple[Order, ...]:
 
 
 def approve(
-    database: Database, *, number: int, person: str, now: datetime, policy: Policy, link: NoticeLink = None
+    database: Database,
+    *,
+    number: int,
+    person: str,
+    now: datetime,
+    policy: Policy,
+    link: NoticeLink = None,
+    confirmed: int | None = None,
 ) -> int:
     """
     Approve a list, decide each of its rows again, freeze it and return how many rows were approved.
 
-    The last warning of each approved row is queued in the same transaction; `link` as for `assess`.
+    The last warning of each approved row is queued in the same transaction; `link` as for `assess`. `confirmed` is
+    how many rows the approver saw and confirmed: where it is given and others would be approved now, nothing is.
 
     :raises UnknownList: if there is no such list.
     :raises NotPermitted: if the person may not approve this office's list.
     :raises SamePerson: if the person drew it up.
     :raises NotToBeApproved: if it was approved, replaced or has lapsed, or nobody is left on it.
+    :raises CountDiffers: if another number was confirmed than would be approved.
     """
     with database.write() as connection:
         drawn = order_store.lock_list(connection, number=number)
@@ -184,6 +169,10 @@ def approve(
                 connection, number=order.number, approver=approver, now=now, policy=policy, contacts=contacts
             )
         ]
+        if confirmed is not None and confirmed != len(approved):
+            raise CountDiffers(
+                f"{len(approved)} rows of list {number} would be approved now, not {confirmed}; look at it again"
+            )
         for order in approved:
             warn(connection, number=order.number, now=now, policy=policy, link=link)
         rows = order_store.orders(connection, list_number=number, limit=ROWS_MAX)

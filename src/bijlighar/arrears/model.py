@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from bijlighar.base.lifecycle import LifeCycle
 from bijlighar.base.words import Words
@@ -141,6 +142,16 @@ class ListState(StrEnum):
     LAPSED = "lapsed"
 
 
+LIST_STATE_NAMES: Mapping[ListState, Words] = MappingProxyType(
+    {
+        ListState.DRAWN: Words(hi="अनुमोदन के लिए भेजी गई", en="sent for approval"),
+        ListState.APPROVED: Words(hi="अनुमोदित", en="approved"),
+        ListState.REPLACED: Words(hi="नई सूची से बदली गई", en="replaced by a newer one"),
+        ListState.LAPSED: Words(hi="अवधि समाप्त", en="lapsed"),
+    }
+)
+
+
 class ListEvent(StrEnum):
     """What happens to a list."""
 
@@ -190,11 +201,28 @@ class Stage(Enum):
     SEND = "send"
 
 
+STAGE_NAMES: Mapping[Stage, Words] = MappingProxyType(
+    {
+        Stage.DRAW: Words(hi="सूची बनाते समय", en="when the list was drawn up"),
+        Stage.APPROVE: Words(hi="अनुमोदन के समय", en="when the list was approved"),
+        Stage.SEND: Words(hi="आदेश भेजने से ठीक पहले", en="just before the order was sent"),
+    }
+)
+
+
 class Way(StrEnum):
     """How a relay is opened or closed."""
 
     RELAY = "relay"
     BY_HAND = "by_hand"
+
+
+WAY_NAMES: Mapping[Way, Words] = MappingProxyType(
+    {
+        Way.RELAY: Words(hi="रिले से", en="by relay"),
+        Way.BY_HAND: Words(hi="मौके पर, कर्मचारी द्वारा", en="by hand, at the meter"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,13 +239,14 @@ class DueFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFact:
-    """A statutory notice, the dues it names, and the day it was served (None: no proof)."""
+    """A statutory notice, the dues it names, when it was served (None: no proof) and which channel proves it."""
 
     reference: str
     documents: tuple[str, ...]
     amount_paise: int
     queued_on: date
     served_on: date | None
+    served_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +364,20 @@ class Decision:
     reasons: tuple[Reason, ...]
     checks: tuple[Reason, ...]
     record: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """A stored decision."""
+
+    account: str
+    order_number: int | None
+    stage: str
+    at: datetime
+    go: bool
+    reason_codes: tuple[str, ...]
+    due_paise: int
+    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""SQL of lists, orders, decisions and the commands that were queued for them."""
+"""SQL of lists, orders and the commands that were queued for them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 
 from bijlighar.arrears import rules
+from bijlighar.arrears.decision_store import batched
 from bijlighar.arrears.model import ACTIVE, DisconnectionList, ListState, Order, OrderState, OrderTotals, Way
 from bijlighar.headend.model import ControlAction
-from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 
 _list = Table(
@@ -85,24 +85,6 @@ Index(
 )
 Index("ix_arrears_order_account_number", _order.c.account, _order.c.number)
 
-_decision = append_only(
-    Table(
-        "arrears_decision",
-        metadata,
-        Column("id", Whole, primary_key=True, autoincrement=True),
-        Column("account", String(64), nullable=False),
-        Column("order_number", Whole),
-        Column("stage", String(16), nullable=False),
-        Column("at", Moment, nullable=False),
-        Column("go", Boolean, nullable=False),
-        Column("reason_codes", Document, nullable=False),
-        Column("due_paise", Whole, nullable=False),
-        Column("record", Document, nullable=False),
-        Index(None, "account", "id"),
-        Index(None, "order_number", "id"),
-    )
-)
-
 _command = Table(
     "arrears_command",
     metadata,
@@ -117,6 +99,8 @@ _command = Table(
     Index(None, "order_number"),
 )
 
+#: The most orders that are read at once.
+ORDERS_MAX = 20_000
 #: The moments of an order that are kept, by the column's name.
 Stamps = Mapping[str, object]
 
@@ -133,20 +117,6 @@ class CommandRow:
     outcome: str | None
     told: int | None
     finished_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRow:
-    """A stored decision."""
-
-    account: str
-    order_number: int | None
-    stage: str
-    at: datetime
-    go: bool
-    reason_codes: tuple[str, ...]
-    due_paise: int
-    record: Mapping[str, Any]
 
 
 def add_list(
@@ -273,10 +243,12 @@ def orders(
     account: str | None = None,
     offices: Sequence[str] | None = None,
     due_at: datetime | None = None,
+    newest_first: bool = False,
     limit: int,
 ) -> tuple[Order, ...]:
     """Return orders by number; with `due_at` only those whose next try is not later."""
-    statement: Select[Any] = select(_order).order_by(_order.c.number).limit(limit)
+    by = _order.c.number.desc() if newest_first else _order.c.number
+    statement: Select[Any] = select(_order).order_by(by).limit(limit)
     if states is not None:
         statement = statement.where(_order.c.state.in_([state.value for state in states]))
     if list_number is not None:
@@ -318,6 +290,22 @@ def totals(connection: Connection) -> OrderTotals:
     return OrderTotals(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
 
 
+def restored(connection: Connection, *, since: datetime, limit: int) -> tuple[tuple[datetime, datetime], ...]:
+    """Return release and return of the newest supplies that came back over the air since a moment."""
+    statement = (
+        select(_order.c.released_at, _order.c.closed_at)
+        .where(
+            _order.c.state == OrderState.CLOSED.value,
+            _order.c.way == Way.RELAY.value,
+            _order.c.closed_at >= since,
+            _order.c.released_at.is_not(None),
+        )
+        .order_by(_order.c.number.desc())
+        .limit(limit)
+    )
+    return tuple((row.released_at, row.closed_at) for row in connection.execute(statement))
+
+
 def sent_since(connection: Connection, *, since: datetime, office: str | None = None) -> int:
     """Return how many disconnections were sent, or handed over to be done by hand, since a moment."""
     statement = select(func.count()).select_from(_order).where(_order.c.sent_at >= since)
@@ -333,26 +321,6 @@ def _order_of(row: Row[Any]) -> Order:
     values["way"] = Way(values["way"])
     values["reason_codes"] = tuple(values["reason_codes"])
     return Order(**values)
-
-
-def add_decision(connection: Connection, *, row: DecisionRow) -> None:
-    """Append a decision and everything it was made from."""
-    values = {field.name: getattr(row, field.name) for field in fields(DecisionRow)}
-    connection.execute(_decision.insert().values({**values, "reason_codes": list(row.reason_codes)}))
-
-
-def decisions(
-    connection: Connection, *, account: str | None = None, order_number: int | None = None, limit: int
-) -> tuple[DecisionRow, ...]:
-    """Return decisions, newest first."""
-    columns = [column for column in _decision.c if column.name != "id"]
-    statement = select(*columns).order_by(_decision.c.id.desc()).limit(limit)
-    if account is not None:
-        statement = statement.where(_decision.c.account == account)
-    if order_number is not None:
-        statement = statement.where(_decision.c.order_number == order_number)
-    rows = connection.execute(statement).mappings()
-    return tuple(DecisionRow(**{**row, "reason_codes": tuple(row["reason_codes"])}) for row in rows)
 
 
 def add_command(
@@ -387,6 +355,16 @@ def commands(connection: Connection, *, order_number: int) -> tuple[CommandRow, 
     statement = select(_command).where(_command.c.order_number == order_number)
     rows = connection.execute(statement.order_by(_command.c.queued_at, _command.c.attempt))
     return tuple(_command_of(row) for row in rows)
+
+
+def commands_of(connection: Connection, *, orders: Sequence[int]) -> Mapping[int, tuple[CommandRow, ...]]:
+    """Return the commands of several orders by the order's number, each order's as they were queued."""
+    found: dict[int, list[CommandRow]] = {}
+    for part in batched(orders):
+        statement = select(_command).where(_command.c.order_number.in_(part))
+        for row in connection.execute(statement.order_by(_command.c.queued_at, _command.c.attempt)):
+            found.setdefault(row.order_number, []).append(_command_of(row))
+    return {number: tuple(rows) for number, rows in found.items()}
 
 
 def reconnection_of(connection: Connection, *, order: Order) -> str | None:

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
-from bijlighar.arrears import account_store, collecting, gather, order_store, rules
+from bijlighar.arrears import account_store, collecting, decision_store, gather, order_store, rules
 from bijlighar.arrears.collecting import Collections
 from bijlighar.arrears.errors import UnknownList
 from bijlighar.arrears.explaining import OF_THE_FUTURE, OF_THE_PAST, Explanation, explained
@@ -14,6 +14,7 @@ from bijlighar.arrears.model import (
     WATCHED,
     Ageing,
     Circumstance,
+    DecisionRow,
     DisconnectionList,
     Facts,
     Halt,
@@ -25,8 +26,16 @@ from bijlighar.arrears.model import (
     Stage,
     Way,
 )
-from bijlighar.arrears.order_store import CommandRow, DecisionRow
+from bijlighar.arrears.order_store import CommandRow
 from bijlighar.arrears.policy import Policy
+from bijlighar.arrears.queue import Queue as Queue
+from bijlighar.arrears.queue import queue as queue
+from bijlighar.arrears.queue import story as story
+from bijlighar.arrears.sheet import Sheet as Sheet
+from bijlighar.arrears.sheet import SheetRow as SheetRow
+from bijlighar.arrears.sheet import approval_sheet as approval_sheet
+from bijlighar.arrears.sheet import draft_sheet as draft_sheet
+from bijlighar.arrears.sheet import list_sheet as list_sheet
 from bijlighar.base.period import Month, local_date, local_time
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.headend import queries as headend
@@ -73,13 +82,16 @@ def lists(
     return order_store.lists(connection, offices=below, state=state, limit=min(limit, LISTS_MAX))
 
 
-def disconnection_list(connection: Connection, *, number: int) -> DisconnectionList:
+def disconnection_list(
+    connection: Connection, *, number: int, office: str | None = None
+) -> DisconnectionList:
     """
-    Return one list.
+    Return one list, of an office or one below it where `office` is given.
 
     :raises UnknownList: if there is none of that number.
     """
-    for found in order_store.lists(connection, number=number, limit=1):
+    below = None if office is None else offices.offices_below(connection, code=office)
+    for found in order_store.lists(connection, number=number, offices=below, limit=1):
         return found
     raise UnknownList(f"there is no list {number}; `bijlighar arrears list show` names them all")
 
@@ -127,7 +139,7 @@ def decisions(
     limit: int = DECISIONS_MAX,
 ) -> tuple[DecisionRow, ...]:
     """Return the stored decisions with everything they were made from, newest first."""
-    return order_store.decisions(
+    return decision_store.decisions(
         connection, account=account, order_number=order_number, limit=min(limit, DECISIONS_MAX)
     )
 
@@ -226,9 +238,17 @@ def circumstances(connection: Connection, *, account: str) -> tuple[Circumstance
     return account_store.circumstances(connection, accounts=(account,)).get(account, ())
 
 
-def halts(connection: Connection) -> tuple[Halt, ...]:
-    """Return the halts that stand."""
-    return account_store.halts(connection)
+def halts(connection: Connection, *, office: str | None = None) -> tuple[Halt, ...]:
+    """Return the halts that stand, or those of them that stop an office, one below it or all of it."""
+    standing = account_store.halts(connection)
+    if office is None:
+        return standing
+    below = offices.offices_below(connection, code=office)
+    return tuple(
+        halt
+        for halt in standing
+        if halt.office in below or office in gather.halted_branch(connection, halt=halt)
+    )
 
 
 def is_halted(connection: Connection, *, office: str | None = None) -> bool:

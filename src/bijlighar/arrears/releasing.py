@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 from bijlighar.arrears import account_store, gather, order_store, rules, steps
 from bijlighar.arrears.model import MAYBE_OPEN, UNSENT, WATCHED, Order, OrderEvent, OrderState, Way
 from bijlighar.arrears.policy import Policy
+from bijlighar.arrears.targets import by_hand_within
+from bijlighar.arrears.wording import SETTLED
 from bijlighar.base.period import local_date
 from bijlighar.headend import operations as headend
 from bijlighar.headend.model import ControlAction, ControlOrder, ControlReason, SignedOrder
@@ -29,10 +31,6 @@ LOOK_AGAIN = timedelta(hours=1)
 #: A reconnection waits this long in the head-end for a silent meter; then it is ordered anew.
 RECONNECT_VALID = timedelta(days=1)
 ORDERS_PER_RUN = 1_000
-#: Within which time the town office reconnects by hand.
-BY_HAND_WITHIN = {"urban": timedelta(hours=6), "rural": timedelta(hours=48)}
-BY_HAND_WITHIN_ELSE = timedelta(hours=24)
-SETTLED = "settled"
 #: The states that an account's settling of its dues ends or turns.
 RELEASABLE = UNSENT | MAYBE_OPEN | {OrderState.MANUAL}
 
@@ -183,7 +181,7 @@ def _ensure_one(
 
 def _tell_expected(connection: Connection, *, order: Order, now: datetime) -> None:
     customer = registry.account(connection, number=order.account)
-    within = BY_HAND_WITHIN.get(customer.area, BY_HAND_WITHIN_ELSE)
+    within = by_hand_within(customer.area)
     notices.queue(
         connection,
         account=order.account,

@@ -24,20 +24,26 @@ from bijlighar.arrears.guards import GUARDS, Situation, day_words, is_protected,
 from bijlighar.arrears.model import Decision, Facts, NoticeFact, Reason, Stage, SupplyFact, Way
 from bijlighar.arrears.policy import Policy, load_policy
 from bijlighar.arrears.window import end_of_window, is_cutting_time, next_cutting_time
+from bijlighar.arrears.wording import STANDING_NAMES, Standing, checks_of, code_words
 from bijlighar.base.period import local_time
 from bijlighar.base.words import Words
 
 __all__ = [
     "GUARDS",
+    "STANDING_NAMES",
+    "TYPED_COUNT_OVER",
     "BrokenPolicy",
     "DueVerdict",
     "JudgedDue",
     "Outlook",
     "Policy",
+    "Standing",
     "age_days",
     "ageing",
     "by_hand_id",
     "canonical",
+    "checks_of",
+    "code_words",
     "day_words",
     "decide",
     "disconnectable_due_paise",
@@ -60,6 +66,8 @@ __all__ = [
 ]
 
 PASSED = Words(hi="ठीक", en="passed")
+#: Who approves more rows than these writes their number, so that nobody approves hundreds by a slip of the finger.
+TYPED_COUNT_OVER = 20
 
 
 def decide(*, facts: Facts, policy: Policy, now: datetime, stage: Stage) -> Decision:

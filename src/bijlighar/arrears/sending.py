@@ -13,7 +13,8 @@ from bijlighar.arrears import account_store, gather, order_store, rules, steps
 from bijlighar.arrears.errors import NothingRunning, ReasonNeeded
 from bijlighar.arrears.model import Decision, Order, OrderEvent, OrderState, Stage, Way
 from bijlighar.arrears.policy import Policy
-from bijlighar.arrears.releasing import SETTLED, Signer, recall
+from bijlighar.arrears.releasing import Signer, recall
+from bijlighar.arrears.wording import SETTLED
 from bijlighar.base.text import NOTE_MAX, check_text
 from bijlighar.headend import operations as headend
 from bijlighar.headend.model import ControlAction, ControlOrder, ControlReason

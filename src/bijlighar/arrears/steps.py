@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.arrears import order_store
+from bijlighar.arrears import decision_store, order_store
 from bijlighar.arrears.errors import UnknownOrder
-from bijlighar.arrears.model import ORDER_STEPS, Decision, Order, OrderEvent, OrderState, Stage
+from bijlighar.arrears.model import ORDER_STEPS, Decision, DecisionRow, Order, OrderEvent, OrderState, Stage
 from bijlighar.base.lifecycle import next_state
 from bijlighar.ledger import operations as ledger
 from bijlighar.storage import sequences
@@ -63,12 +63,12 @@ def keep_decision(
     """Store a decision with every input; a refusal that only repeats the last one is not stored again."""
     codes = tuple(reason.code for reason in decision.reasons)
     if not decision.go and order_number is not None:
-        last = order_store.decisions(connection, order_number=order_number, limit=1)
+        last = decision_store.decisions(connection, order_number=order_number, limit=1)
         if last and not last[0].go and last[0].stage == stage.value and last[0].reason_codes == codes:
             return
-    order_store.add_decision(
+    decision_store.add_decision(
         connection,
-        row=order_store.DecisionRow(
+        row=DecisionRow(
             account=account,
             order_number=order_number,
             stage=stage.value,

@@ -1,6 +1,6 @@
 """Control commands, and what is believed of each relay."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,8 @@ from bijlighar.storage.sql import insert_for
 CONTROL_SEQUENCE = "headend.control"
 QUEUE_SEQUENCE = "headend.queue"
 TEXT_LIMIT = 500
+#: How many ids stand in one SQL list.
+IDS_PER_QUERY = 500
 
 command_table = Table(
     "headend_command",
@@ -232,6 +234,16 @@ def command(connection: Connection, *, order_id: str) -> ControlCommand | None:
     return None if row is None else _of(row)
 
 
+def commands(connection: Connection, *, order_ids: Sequence[str]) -> Mapping[str, ControlCommand]:
+    """Return commands by the id of their order."""
+    found: dict[str, ControlCommand] = {}
+    for start in range(0, len(order_ids), IDS_PER_QUERY):
+        part = order_ids[start : start + IDS_PER_QUERY]
+        rows = connection.execute(select(command_table).where(command_table.c.order_id.in_(part)))
+        found |= {row.order_id: _of(row) for row in rows}
+    return found
+
+
 def commands_of(connection: Connection, *, serial: str, limit: int) -> tuple[ControlCommand, ...]:
     """Return the commands of a meter, newest first."""
     statement = (
@@ -270,6 +282,19 @@ def believe(connection: Connection, *, meter: str, relay: RelayReading, now: dat
     )
 
 
+def readings(connection: Connection, *, meters: Sequence[str]) -> Mapping[str, tuple[RelayReading, datetime]]:
+    """Return, per meter whose relay was ever read, what was read last and when."""
+    found: dict[str, tuple[RelayReading, datetime]] = {}
+    for start in range(0, len(meters), IDS_PER_QUERY):
+        part = meters[start : start + IDS_PER_QUERY]
+        for row in connection.execute(select(_relay).where(_relay.c.meter.in_(part))):
+            reading = RelayReading(
+                output_state=row.output_state, control_state=row.control_state, control_mode=row.control_mode
+            )
+            found[row.meter] = (reading, row.read_at)
+    return found
+
+
 def beliefs(connection: Connection) -> Mapping[str, tuple[bool, datetime]]:
     """Return, per meter whose relay was ever read, whether it was closed and when that was read."""
     rows = connection.execute(select(_relay.c.meter, _relay.c.output_state, _relay.c.read_at))
@@ -291,6 +316,7 @@ def _of(row: Any) -> ControlCommand:  # noqa: ANN401 - a row of whatever columns
         reason=ControlReason(row.reason),
         state=CommandState(row.state),
         requested_at=row.requested_at,
+        sent_at=row.sent_at,
         finished_at=row.finished_at,
         output_state=row.output_state,
         control_state=row.control_state,

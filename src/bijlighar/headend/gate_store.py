@@ -1,5 +1,6 @@
 """The gate's own tables: what it has let through, and what it has said."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, String, Table, func, select, update
@@ -88,9 +89,13 @@ def log(
     )
 
 
-def entries(connection: Connection, *, after: int, limit: int) -> tuple[GateEntry, ...]:
-    """Return the decisions after number `after`, oldest first."""
+def entries(
+    connection: Connection, *, after: int, limit: int, order_ids: Sequence[str] | None = None
+) -> tuple[GateEntry, ...]:
+    """Return the decisions after number `after`, or those of them about some orders, oldest first."""
     statement = select(_log).where(_log.c.id > after).order_by(_log.c.id).limit(limit)
+    if order_ids is not None:
+        statement = statement.where(_log.c.order_id.in_(order_ids))
     return tuple(
         GateEntry(
             number=row.id,

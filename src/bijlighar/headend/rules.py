@@ -12,16 +12,18 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
-from bijlighar.headend.wording import words_of
+from bijlighar.headend.wording import command_words, reason_words, words_of
 
 __all__ = [
     "Owed",
     "closes_month",
+    "command_words",
     "due_day",
     "is_signed",
     "next_attempt",
     "owed_days",
     "parse_signed_order",
+    "reason_words",
     "sign_order",
     "signed_order_json",
     "verify_key_of",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bijlighar.base.words import Words
+from bijlighar.headend.model import CommandState, ControlReason
 
 _WORDS: Mapping[str, Words] = MappingProxyType(
     {
@@ -123,6 +124,52 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
 )
 
 _OTHER = Words(hi="मीटर ने नियम के विरुद्ध उत्तर दिया", en="the meter answered against the rules of its protocol")
+
+
+_COMMANDS: Mapping[CommandState, Words] = MappingProxyType(
+    {
+        CommandState.REQUESTED: Words(hi="भेजे जाने की प्रतीक्षा", en="waiting to be sent"),
+        CommandState.SENT: Words(hi="मीटर को भेजा गया", en="sent to the meter"),
+        CommandState.ACCEPTED: Words(hi="मीटर ने स्वीकार किया", en="accepted by the meter"),
+        CommandState.UNKNOWN: Words(hi="परिणाम अज्ञात", en="outcome unknown"),
+        CommandState.VERIFIED: Words(hi="रिले पढ़कर पुष्टि हुई", en="verified by reading the relay"),
+        CommandState.FAILED: Words(hi="नहीं हुआ", en="failed"),
+        CommandState.REFUSED: Words(hi="गेट ने रोका", en="refused by the gate"),
+        CommandState.EXPIRED: Words(hi="समय समाप्त, नहीं भेजा गया", en="lapsed before it was sent"),
+        CommandState.CANCELLED: Words(hi="भेजने से पहले वापस लिया", en="called back before it was sent"),
+    }
+)
+
+_REASONS: Mapping[ControlReason, Words] = MappingProxyType(
+    {
+        ControlReason.ARREARS: Words(hi="बकाया", en="arrears"),
+        ControlReason.THEFT: Words(hi="विद्युत चोरी", en="theft"),
+        ControlReason.SAFETY: Words(hi="सुरक्षा", en="safety"),
+        ControlReason.COURT: Words(hi="न्यायालय का आदेश", en="order of a court"),
+        ControlReason.REQUEST: Words(hi="उपभोक्ता का अनुरोध", en="the consumer's request"),
+        ControlReason.PERMIT: Words(hi="लाइन पर काम (परमिट)", en="work on the line (permit)"),
+    }
+)
+
+
+def command_words(state: CommandState) -> Words:
+    """
+    Return what the state of a command is called.
+
+    >>> command_words(CommandState.UNKNOWN).en
+    'outcome unknown'
+    """
+    return _COMMANDS[state]
+
+
+def reason_words(reason: ControlReason) -> Words:
+    """
+    Return what a reason for an open relay is called.
+
+    >>> reason_words(ControlReason.PERMIT).en
+    'work on the line (permit)'
+    """
+    return _REASONS[reason]
 
 
 def words_of(code: str) -> Words:

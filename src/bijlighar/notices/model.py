@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from bijlighar.base.lifecycle import LifeCycle
-from bijlighar.base.words import Language
+from bijlighar.base.words import Language, Words
 
 
 class Purpose(StrEnum):
@@ -29,6 +30,16 @@ class Channel(StrEnum):
     PRINT = "print"
     SMS = "sms"
     EMAIL = "email"
+
+
+CHANNEL_NAMES: Mapping[Channel, Words] = MappingProxyType(
+    {
+        Channel.WHATSAPP: Words(hi="व्हाट्सऐप", en="WhatsApp"),
+        Channel.PRINT: Words(hi="काग़ज़ पर", en="on paper"),
+        Channel.SMS: Words(hi="एसएमएस", en="SMS"),
+        Channel.EMAIL: Words(hi="ई-मेल", en="e-mail"),
+    }
+)
 
 
 class MessageState(StrEnum):

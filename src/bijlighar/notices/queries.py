@@ -62,17 +62,28 @@ def served_on(
     `reference` is the key the notice was queued under. Paper ("print") counts by a person's proof, any other channel
     by the provider's word that it was delivered or read.
     """
+    proof = proof_of_service(connection, account=account, purpose=purpose, reference=reference, rule=rule)
+    return None if proof is None else proof[0]
+
+
+def proof_of_service(
+    connection: Connection, *, account: str, purpose: Purpose, reference: str, rule: Sequence[str]
+) -> tuple[date, str] | None:
+    """Return the day on which service of a notice is proven, as `served_on`, and the channel that proves it."""
     sent = [
         each
         for each in store.messages(connection, account=account, reference=reference, limit=MESSAGES_MAX)
         if each.purpose is purpose
     ]
     receipts = store.deliveries(connection, numbers=[each.id for each in sent])
-    return rules.served_on(
-        rule=rule,
-        services=consent_store.services(connection, account=account, purpose=purpose, reference=reference),
-        receipts=[(each.channel, each.state, receipts.get(each.id, ())) for each in sent],
-    )
+    services = consent_store.services(connection, account=account, purpose=purpose, reference=reference)
+    told = [(each.channel, each.state, receipts.get(each.id, ())) for each in sent]
+    proofs = [
+        (day, channel)
+        for channel in rule
+        if (day := rules.served_on(rule=(channel,), services=services, receipts=told)) is not None
+    ]
+    return min(proofs, key=lambda proof: proof[0], default=None)
 
 
 def service(connection: Connection, *, account: str, purpose: Purpose, reference: str) -> Service | None:
