@@ -28,6 +28,7 @@ class Counted:
 COUNTED: Mapping[str, Counted] = MappingProxyType(
     {
         "collect": Counted(what=Words(hi="मीटर-दिन पढ़े गए", en="meter-days read")),
+        "read-now": Counted(what=Words(hi="माँगने पर पढ़े गए मीटर", en="meters read because a person asked")),
         "validate": Counted(what=Words(hi="मीटर-दिन जाँचे गए", en="meter-days looked at")),
         "balance": Counted(what=Words(hi="दिन बंद किए गए", en="days closed, or closed anew")),
         "bill": Counted(
@@ -38,6 +39,7 @@ COUNTED: Mapping[str, Counted] = MappingProxyType(
             what=Words(hi="संदेश प्रदाता ने लिए", en="messages that a provider took"),
             total=lambda connection: notices.sent_and_delivered(connection)[0],
         ),
+        "code": Counted(what=Words(hi="भेजे गए कोड", en="one-time codes handled")),
         "assess": Counted(what=Words(hi="वैधानिक सूचनाएँ", en="statutory notices"), total=arrears.count_notices),
         "list": Counted(
             what=Words(hi="सूचियों में लिए गए खाते", en="accounts put on lists"),
@@ -65,3 +67,10 @@ COUNTED: Mapping[str, Counted] = MappingProxyType(
         "commission": Counted(what=Words(hi="मीटर चालू हुए", en="meters commissioned")),
     }
 )
+
+_RUNS = Counted(what=Words(hi="इसके चलने पर गिने गए", en="counted by its runs"))
+
+
+def counted(step: str) -> Counted:
+    """Return what a step counts; of one that is not named here, what its own runs counted."""
+    return COUNTED.get(step, _RUNS)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from bijlighar.arrears import queries as arrears
 from bijlighar.base.words import Words
 from bijlighar.runtime import progress
-from bijlighar.runtime.counts import COUNTED
+from bijlighar.runtime.counts import counted
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.progress import Progress
 from bijlighar.runtime.route import ROUTE
@@ -68,7 +68,7 @@ def health(line: Line) -> Health:
                 step=step.name,
                 pending=step.pending(line, connection, now),
                 done=_done(connection, step=step.name, known=known),
-                counts=COUNTED[step.name].what,
+                counts=counted(step.name).what,
                 failures=known[step.name].failures if step.name in known else 0,
                 error=known[step.name].error if step.name in known else None,
             )
@@ -78,7 +78,7 @@ def health(line: Line) -> Health:
 
 
 def _done(connection: Connection, *, step: str, known: Mapping[str, Progress]) -> int:
-    total = COUNTED[step].total
+    total = counted(step).total
     if total is not None:
         return total(connection)
     return known[step].done if step in known else 0
