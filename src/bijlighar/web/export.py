@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from litestar import Response
 
@@ -36,3 +37,23 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
         return f"'{value}"
     return value
+
+
+def plain_rupees(amount_paise: int | None) -> Decimal | None:
+    """
+    Return a sum of money in rupees, as spreadsheets read it; None for none.
+
+    >>> plain_rupees(384126050), plain_rupees(-5)
+    (Decimal('3841260.50'), Decimal('-0.05'))
+    """
+    return None if amount_paise is None else Decimal(amount_paise).scaleb(-2)
+
+
+def plain_kwh(energy_wh: int | None) -> Decimal | None:
+    """
+    Return an energy in kWh, as spreadsheets read it; None for none.
+
+    >>> plain_kwh(1234567)
+    Decimal('1234.567')
+    """
+    return None if energy_wh is None else Decimal(energy_wh).scaleb(-3)

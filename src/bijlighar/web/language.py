@@ -116,6 +116,15 @@ class Writer:
         local = moment.astimezone(IST).date() if isinstance(moment, datetime) else moment
         return format_date(local, format="d MMM" if short else "d MMMM yyyy", locale=self.locale)
 
+    def month(self, day: date) -> str:
+        """
+        Return the month of a day.
+
+        >>> Writer("hi").month(date(2026, 12, 9))
+        'दिसंबर 2026'
+        """
+        return format_date(day, format="MMMM yyyy", locale=self.locale)
+
     def moment(self, moment: datetime | None, *, seconds: bool = False) -> str:
         """Return a moment in IST with its day, a dash for none."""
         if moment is None:

@@ -2,4 +2,8 @@
 
 from litestar.types import ControllerRouterHandler
 
-ROUTES: tuple[ControllerRouterHandler, ...] = ()
+from bijlighar.web.console import network
+
+ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *network.ROUTES,
+)
