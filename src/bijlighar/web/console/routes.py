@@ -2,8 +2,9 @@
 
 from litestar.types import ControllerRouterHandler
 
-from bijlighar.web.console import network
+from bijlighar.web.console import losses, network
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *network.ROUTES,
+    *losses.ROUTES,
 )
