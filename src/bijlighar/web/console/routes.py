@@ -2,9 +2,10 @@
 
 from litestar.types import ControllerRouterHandler
 
-from bijlighar.web.console import losses, network
+from bijlighar.web.console import losses, network, rollout
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *network.ROUTES,
     *losses.ROUTES,
+    *rollout.ROUTES,
 )
