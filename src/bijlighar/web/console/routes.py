@@ -2,10 +2,11 @@
 
 from litestar.types import ControllerRouterHandler
 
-from bijlighar.web.console import losses, network, rollout
+from bijlighar.web.console import collections, losses, network, rollout
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *network.ROUTES,
     *losses.ROUTES,
     *rollout.ROUTES,
+    *collections.ROUTES,
 )
