@@ -31,6 +31,8 @@ from bijlighar.arrears.policy import Policy
 from bijlighar.arrears.queue import Queue as Queue
 from bijlighar.arrears.queue import queue as queue
 from bijlighar.arrears.queue import story as story
+from bijlighar.arrears.restoring import Restoration as Restoration
+from bijlighar.arrears.restoring import restoration as restoration
 from bijlighar.arrears.sheet import Sheet as Sheet
 from bijlighar.arrears.sheet import SheetRow as SheetRow
 from bijlighar.arrears.sheet import approval_sheet as approval_sheet
