@@ -32,7 +32,6 @@ from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.sessions import PORTAL_COOKIE, SESSION_COOKIE
 from bijlighar.runtime.story import WHAT_TO_TRY, story
-from bijlighar.storage.schema import metadata
 from bijlighar.web.app import create_app
 
 PACKAGE = Path(bijlighar.__file__).parent
@@ -52,7 +51,6 @@ def a_line(path: Path, *, demo: bool) -> Line:
     path.mkdir()
     (path / "settings.toml").write_text(f"demo = {str(demo).lower()}\n", encoding="utf-8")
     line = Line(Home(path), worker="test")
-    metadata.create_all(line.database.engine)
     if demo:
         set_demo_time(line.database, now=NOON)
     return line
@@ -202,7 +200,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[driver.Demo]:
     plan = Plan(meters=20, months=1, seed=7, profiles=None, web_port=None)
     home = Home(tmp_path_factory.mktemp("demo") / "home")
     with driver.running(home, plan=plan) as running:
-        metadata.create_all(running.line.database.engine)
         driver.move(running, now=NOON)
         yield running
 

@@ -16,8 +16,10 @@ def give_password(line: Line) -> str:
     groups = ("".join(secrets.choice(_SIGNS) for _ in range(_GROUP)) for _ in range(_GROUPS))
     password = "-".join(groups)
     now = line.now()
-    with line.database.write() as connection:
-        for person in office_queries.people(connection):
+    with line.database.read() as connection:
+        people = office_queries.people(connection)
+    for person in people:  # hashing takes its time: nobody shall wait for the whole house
+        with line.database.write() as connection:
             offices.set_password(
                 connection, sign_in=person.sign_in, password=password, now=now, by=offices.SYSTEM
             )
