@@ -1,8 +1,8 @@
 """The siren behind an MQTT broker (QoS 1), and the one that is not there."""
 
 import asyncio
+import contextlib
 import json
-from contextlib import AsyncExitStack
 
 import aiomqtt
 
@@ -13,6 +13,8 @@ from bijlighar.base.clock import Clock
 AT_LEAST_ONCE = 1
 REASON_MAX = 200
 OFFLINE, ONLINE = "offline", "online"
+#: How long a process that ends waits for the broker; "on" ends without it too.
+PARTING_S = 0.5
 
 
 class NoSiren:
@@ -43,8 +45,8 @@ class MqttSiren:
         """Name the siren; nothing is connected before it is told something."""
         self._settings = settings
         self._clock = clock
-        self._stack: AsyncExitStack | None = None
         self._client: aiomqtt.Client | None = None
+        self._joining: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._said: tuple[bool, str, str] | None = None
         self._said_at = 0.0
@@ -89,17 +91,19 @@ class MqttSiren:
     async def close(self) -> None:
         """Leave the broker; a siren that sounds ends with its lease."""
         async with self._lock:
+            if self._joining is not None:
+                await asyncio.wait({self._joining}, timeout=PARTING_S)
             if self._client is not None:
-                try:
-                    await self._publish("server", OFFLINE, retain=True)
-                except SirenUnreachable:
-                    return
+                with contextlib.suppress(SirenUnreachable):
+                    await self._publish("server", OFFLINE, retain=True, limit_s=PARTING_S)
             await self._leave()
 
-    async def _publish(self, topic: str, document: object, *, retain: bool) -> None:
+    async def _publish(
+        self, topic: str, document: object, *, retain: bool, limit_s: float | None = None
+    ) -> None:
         payload = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(limit_s or self._settings.timeout_s):
                 client = await self._join()
                 await client.publish(
                     f"{self._settings.topic}/{topic}", payload, qos=AT_LEAST_ONCE, retain=retain
@@ -112,9 +116,21 @@ class MqttSiren:
             ) from None
 
     async def _join(self) -> aiomqtt.Client:
-        if self._client is not None:
-            return self._client
-        stack = AsyncExitStack()
+        """Return the client; one that is still on its way is waited for, and there is never a second."""
+        while self._client is None:
+            if self._joining is None:
+                self._joining = asyncio.create_task(self._connect())
+                self._joining.add_done_callback(_take_note)  # whoever waited may have gone
+            await asyncio.shield(self._joining)
+        return self._client
+
+    async def _connect(self) -> None:
+        """
+        Connect and say "online".
+
+        Nobody who waits for it may cancel it: a connection given up half-way is left open by the library, and one
+        more a second would use up the process's descriptors.
+        """
         client = aiomqtt.Client(
             self._settings.host,
             self._settings.port,
@@ -124,17 +140,28 @@ class MqttSiren:
             keepalive=max(self._settings.refresh_s * 3, 10),
             timeout=self._settings.timeout_s,
         )
-        await stack.enter_async_context(client)
-        self._stack, self._client = stack, client
-        await client.publish(f"{self._settings.topic}/server", ONLINE, qos=AT_LEAST_ONCE, retain=True)
-        return client
+        try:
+            await client.__aenter__()
+            await client.publish(f"{self._settings.topic}/server", ONLINE, qos=AT_LEAST_ONCE, retain=True)
+        except BaseException:
+            client._client.disconnect()  # noqa: SLF001 - the library does not hang up on a broker that is mute
+            raise
+        finally:
+            self._joining = None
+        self._client = client
 
     async def _leave(self) -> None:
-        stack, self._stack, self._client, self._said = self._stack, None, None, None
-        if stack is None:
+        client, self._client, self._said = self._client, None, None
+        if client is None:
             return
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                await stack.aclose()
+                await client.__aexit__(None, None, None)
         except (aiomqtt.MqttError, OSError, TimeoutError):
             return
+
+
+def _take_note(task: asyncio.Task[None]) -> None:
+    """Look at how a task ended, that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
