@@ -179,6 +179,7 @@ class TestQueue:
             (Purpose.DISCONNECTED, {"name": "आशा", "amount_paise": "500", "done_at": NOW.isoformat()}),
             (Purpose.RECONNECT_EXPECTED, {"name": "आशा", "expected_at": NOW.isoformat()}),
             (Purpose.RECONNECTED, {"name": "आशा", "done_at": NOW.isoformat()}),
+            (Purpose.METER_CHECK, {"name": "आशा", "done_at": NOW.isoformat()}),
         ],
     )
     def test_knows_every_purpose(self, house: Database, purpose: Purpose, facts: dict[str, str]):

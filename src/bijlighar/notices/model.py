@@ -20,6 +20,7 @@ class Purpose(StrEnum):
     DISCONNECTED = "disconnected"
     RECONNECT_EXPECTED = "reconnect_expected"
     RECONNECTED = "reconnected"
+    METER_CHECK = "meter_check"
     SIGN_IN_CODE = "sign_in_code"
 
 

@@ -13,8 +13,9 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import IO
 
 from bijlighar.alarms import operations as alarms
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 PAUSE_FIRST_S = 0.5
 PAUSE_LONGEST_S = 60.0
 RECOVER_EVERY_S = 5.0
-LOOK_EVERY = timedelta(seconds=1)
+LOOK_EVERY_S = 1.0
 SIREN_EVERY_S = 0.25
 LOCK_FOLDER = "run"
 
@@ -75,9 +76,9 @@ class StepRunner:
         """Take the steps in the order of the route."""
         self._line = line
         self._steps = tuple(steps)
-        self._pauses: dict[str, tuple[datetime, float]] = {}
+        self._pauses: dict[str, tuple[float, float]] = {}
         self._changes = line.database.changes()
-        self._looked_at = wall() - LOOK_EVERY
+        self._looked_at = time.monotonic() - LOOK_EVERY_S
         self._was_busy = True
 
     async def round(self) -> int:
@@ -88,9 +89,9 @@ class StepRunner:
         that is looked at every `LOOK_EVERY`.
         """
         moved = self._changes.has_moved()
-        if not moved and not self._was_busy and wall() - self._looked_at < LOOK_EVERY:
+        if not moved and not self._was_busy and time.monotonic() - self._looked_at < LOOK_EVERY_S:
             return 0
-        self._looked_at = wall()
+        self._looked_at = time.monotonic()
         now = self._line.home.clock.now()
         steps = self.due(now)
         done = 0
@@ -105,7 +106,7 @@ class StepRunner:
 
     def due(self, now: datetime) -> tuple[Step, ...]:
         """Return the steps that have something pending and no pause."""
-        moment = wall()
+        moment = time.monotonic()
         awake = [step for step in self._steps if self._pauses.get(step.name, (moment, 0))[0] <= moment]
         with self._line.database.read() as connection:
             return tuple(step for step in awake if step.pending(self._line, connection, now))
@@ -125,9 +126,9 @@ class StepRunner:
         return count
 
     def _failed(self, step: Step, problem: Exception, now: datetime) -> None:
-        _, pause_s = self._pauses.get(step.name, (wall(), PAUSE_FIRST_S / 2))
+        _, pause_s = self._pauses.get(step.name, (0.0, PAUSE_FIRST_S / 2))
         pause_s = min(2 * pause_s, PAUSE_LONGEST_S)
-        self._pauses[step.name] = (wall() + timedelta(seconds=pause_s), pause_s)
+        self._pauses[step.name] = (time.monotonic() + pause_s, pause_s)
         if isinstance(problem, BijligharError):
             log.warning("step %s: %s [%s]; again in %g s", step.name, problem, problem.code, pause_s)
         else:
@@ -244,13 +245,15 @@ def _drive_siren(line: Line, stop: threading.Event) -> None:
     async def drive() -> None:
         siren = line.open_siren()
         changes = line.database.changes()
-        told_at = wall() - LOOK_EVERY
+        pause_s = min(SIREN_EVERY_S, line.home.settings.number("worker.poll_s"))
+        told_at = time.monotonic() - LOOK_EVERY_S
         while not stop.is_set():
             with _logged("the siren"):
-                if changes.has_moved() or wall() - told_at >= LOOK_EVERY:
-                    told_at = wall()
+                if changes.has_moved() or time.monotonic() - told_at >= LOOK_EVERY_S:
+                    told_at = time.monotonic()
                     await alarms.drive_siren(line.database, output=siren, now=line.home.clock.now())
-            await asyncio.sleep(min(SIREN_EVERY_S, line.home.settings.number("worker.poll_s")))
+            await asyncio.sleep(pause_s)
+        changes.close()
         await siren.close()
 
     asyncio.run(drive())

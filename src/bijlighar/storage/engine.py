@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -94,7 +94,8 @@ class ChangeMark:
 
     def __init__(self, database: Database) -> None:
         """Take a connection."""
-        self._connection = database.engine.raw_connection()
+        self._database = database
+        self._connection: PoolProxiedConnection | None = database.engine.raw_connection()
         self._question = (
             "PRAGMA data_version" if database.is_sqlite else "SELECT pg_current_wal_insert_lsn()::text"
         )
@@ -102,22 +103,42 @@ class ChangeMark:
         self._last: object = None
 
     def has_moved(self) -> bool:
-        """Return whether anything was committed since the last call; True at the first."""
-        cursor = self._connection.cursor()
+        """
+        Return whether anything was committed since the last call; True at the first.
+
+        A connection that was lost (a database that started anew) is thrown away, and the next call takes another.
+
+        :raises DBAPIError: if the database does not answer now.
+        """
+        if self._connection is None:
+            self._connection = self._database.engine.raw_connection()
+            self._last = None
+        try:
+            mark = self._ask(self._connection)
+        except Exception:
+            self._connection.invalidate()
+            self._connection = None
+            raise
+        moved: bool = mark != self._last
+        self._last = mark
+        return moved
+
+    def _ask(self, connection: PoolProxiedConnection) -> object:
+        cursor = connection.cursor()
         try:
             cursor.execute(self._question)
             mark: object = next(iter(cursor.fetchone() or ()), None)
         finally:
             cursor.close()
-            if not self._is_sqlite:
-                self._connection.rollback()
-        moved: bool = mark != self._last
-        self._last = mark
-        return moved
+        if not self._is_sqlite:
+            connection.rollback()
+        return mark
 
     def close(self) -> None:
         """Give the connection back."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _create_engine(url: str) -> Engine:

@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 from bijlighar.base.errors import BijligharError
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.sessions import SAME_SITE, is_secure
-from bijlighar.web import problems, signing
+from bijlighar.web import live, problems, signing
 from bijlighar.web.access import guard
 from bijlighar.web.api import callbacks, documents, health
 from bijlighar.web.assets import show_asset
@@ -47,20 +47,25 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     signing.sign_in,
     signing.sign_out,
     signing.choose_language,
+    live.listen,
     *console.ROUTES,
 )
 
 
 class LinePlugin(InitPlugin):
-    """Give every route the line."""
+    """Give every route the line, and the live view that runs while the application does."""
 
     def __init__(self, line: Line) -> None:
         """Hold the line."""
         self._line = line
+        self._hub = live.Hub(line)
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        """Put the line into the application's state."""
+        """Put both into the application's state."""
         app_config.state["line"] = self._line
+        app_config.state["hub"] = self._hub
+        app_config.on_startup.append(self._hub.start)
+        app_config.on_shutdown.append(self._hub.close)
         return app_config
 
 

@@ -8,7 +8,6 @@ of counts: a browser that missed one is right again with the next.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 import threading
@@ -26,13 +25,12 @@ from sqlalchemy import Connection
 from bijlighar.alarms import operations as alarms
 from bijlighar.alarms import queries as alarm_queries
 from bijlighar.offices import queries as offices
-from bijlighar.offices.model import Person
 from bijlighar.runtime.clock import wall
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.sessions import SESSION_COOKIE
 from bijlighar.web.console import wall as wall_page
 from bijlighar.web.language import Writer, language_of
-from bijlighar.web.shared import line_of, signed_in
+from bijlighar.web.shared import line_of, offices_of, signed_in
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +85,10 @@ class Hub:
         self._listeners: dict[Audience, set[Listener]] = {}
         self._seen: dict[Audience, _Seen] = {}
         self._number = 0
+        self._listening_since = wall()
 
-    def start(self) -> None:
-        """Begin to watch; call it in the loop that serves."""
+    async def start(self) -> None:
+        """Begin to watch, in the loop that serves."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._watch, name="live", daemon=True)
         self._thread.start()
@@ -171,7 +170,13 @@ class Hub:
                     self._publish_all(_frame("beat", {"at": self._line.now().isoformat()}))
                     beat_at = moment + BEAT_EVERY_S
                 if moment >= consoles_at:
-                    alarms.watch_consoles(self._line.database, now=self._line.now(), wall=wall())
+                    alarms.watch_consoles(
+                        self._line.database,
+                        now=self._line.now(),
+                        wall=wall(),
+                        required=self._line.home.settings.flag("alarms.consoles_watched"),
+                        listening_since=self._listening_since,
+                    )
                     consoles_at = moment + CONSOLES_EVERY_S
             except Exception:
                 log.exception("the live view could not look; it looks again")
@@ -246,19 +251,6 @@ def _frame(event: str, document: dict[str, Any], number: int | None = None) -> b
     return f"{head}event: {event}\ndata: {text}\n\n".encode()
 
 
-def digest(html: str) -> str:
-    """Return what tells two writings of a row apart."""
-    return hashlib.blake2s(html.encode(), digest_size=6).hexdigest()
-
-
-def audience_of(connection: Connection, *, person: Person, writer: Writer) -> Audience:
-    """Return what a person sees: everything from the company's head office, else the branch of their office."""
-    office = offices.office(connection, code=person.office)
-    if office.parent is None:
-        return Audience(None, writer)
-    return Audience(offices.offices_below(connection, code=office.code), writer)
-
-
 @get("/live", opt={"signed_in": True})
 async def listen(
     request: Request[Any, Any, Any],
@@ -272,7 +264,7 @@ async def listen(
 
     def prepare() -> Audience:
         with line.database.read() as connection:
-            return audience_of(connection, person=person, writer=writer)
+            return Audience(offices_of(connection, person=person), writer)
 
     audience = await asyncio.to_thread(prepare)
     return Stream(_events(line, hub, audience, token), media_type="text/event-stream")

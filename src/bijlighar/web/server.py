@@ -42,9 +42,10 @@ async def run_web(
             f"cannot listen on {address[0]}:{address[1]} ({problem.strerror}); choose another --port"
         ) from None
     listener.listen(BACKLOG)
+    app = create_app(line, extra=extra)
     server = _Server(
         uvicorn.Config(
-            create_app(line, extra=extra),
+            app,
             log_config=None,
             access_log=False,
             lifespan="on",
@@ -55,6 +56,7 @@ async def run_web(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    app.state["hub"].close()  # streams never end by themselves, and a server waits for its connections
     server.should_exit = True
     stopped.cancel()
     await serving

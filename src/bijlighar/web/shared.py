@@ -4,13 +4,17 @@ from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from sqlalchemy import Connection
 
-from bijlighar.offices.model import Session
+from bijlighar.offices import queries as offices
+from bijlighar.offices.model import Person, Session
 from bijlighar.runtime.line import Line
 
 Asker = ASGIConnection[Any, Any, Any, Any]
 #: Where the guard leaves the session in the scope of a request.
 SESSION = "bijlighar.session"
+#: Where it leaves the account of a consumer who is signed in.
+ACCOUNT = "bijlighar.account"
 
 
 def line_of(request: Asker) -> Line:
@@ -31,3 +35,14 @@ def signed_in(request: Request[Any, Any, Any]) -> Session:
     if session is None:
         raise RuntimeError("a route that needs a person was reached without one: its guard is missing")
     return session
+
+
+def offices_of(connection: Connection, *, person: Person) -> tuple[str, ...] | None:
+    """Return the offices in a person's sight: None, which is all, at the company's head office, else their branch."""
+    office = offices.office(connection, code=person.office)
+    return None if office.parent is None else offices.offices_below(connection, code=office.code)
+
+
+def account_of(request: Request[Any, Any, Any]) -> str:
+    """Return the consumer's account on a route that strangers cannot reach."""
+    return str(request.scope["state"][ACCOUNT])

@@ -2,10 +2,13 @@
 
 from litestar.types import ControllerRouterHandler
 
-from bijlighar.web.console import collections, losses, network, rollout
+from bijlighar.web.console import alarms, collections, commands, lists, losses, network, rollout
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *alarms.ROUTES,
     *network.ROUTES,
+    *lists.ROUTES,
+    *commands.ROUTES,
     *losses.ROUTES,
     *rollout.ROUTES,
     *collections.ROUTES,

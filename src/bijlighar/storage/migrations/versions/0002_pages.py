@@ -180,8 +180,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_alarms_journal_alarm_number"), "alarms_journal", ["alarm", "number"], unique=False
     )
+    op.create_index(op.f("ix_alarms_journal_event"), "alarms_journal", ["event"], unique=False)
     op.create_index(
-        op.f("ix_alarms_journal_event_number"), "alarms_journal", ["event", "number"], unique=False
+        op.f("ix_alarms_journal_priority_event_number"),
+        "alarms_journal",
+        ["priority", "event", "number"],
+        unique=False,
     )
     op.create_table(
         "alarms_proposal",
@@ -243,7 +247,12 @@ def upgrade() -> None:
 
 #: What the new columns of tables that stand are filled with, as SQL over the old row.
 FILLED = {
-    "alarms_alarm": {"waiting_since": "raised_at", "escalated": "0", "squad": "''"},
+    "alarms_alarm": {
+        "waiting_since": "raised_at",
+        "escalated": "0",
+        "squad": "''",
+        "raised_quarter": "CAST(strftime('%s', raised_at) AS INTEGER) / 900",
+    },
     "alarms_siren": {},
 }
 
@@ -266,13 +275,23 @@ def _renew() -> None:
     op.alter_column("alarms_alarm", "squad", nullable=False)
     op.add_column("alarms_alarm", sa.Column("squad_at", Moment(), nullable=True))
     op.add_column("alarms_alarm", sa.Column("acted_at", Moment(), nullable=True))
-    op.create_index("ix_alarms_alarm_acknowledged_at", "alarms_alarm", ["acknowledged_at"])
-    op.create_index("ix_alarms_alarm_raised_at", "alarms_alarm", ["raised_at"])
+    op.add_column("alarms_alarm", sa.Column("raised_quarter", sa.Integer(), nullable=True))
+    op.execute("UPDATE alarms_alarm SET raised_quarter = floor(extract(epoch FROM raised_at) / 900)")
+    op.alter_column("alarms_alarm", "raised_quarter", nullable=False)
+    op.add_column("alarms_alarm", sa.Column("answered_s", sa.Integer(), nullable=True))
+    op.create_index("ix_alarms_alarm_answered", "alarms_alarm", ["acknowledged_at", "answered_s", "office"])
+    op.create_index("ix_alarms_alarm_raised_at", "alarms_alarm", ["raised_at", "office"])
+    op.create_index("ix_alarms_alarm_raised_quarter", "alarms_alarm", ["raised_quarter", "office"])
     op.create_index(
         "ix_alarms_alarm_unacted",
         "alarms_alarm",
         ["acknowledged_at"],
         postgresql_where=sa.text("open AND acted_at IS NULL AND acknowledged_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_alarms_alarm_wall",
+        "alarms_alarm",
+        ["state", "priority", "escalated", "code", "raised_at", "waiting_since", "office", "number"],
     )
 
 
@@ -322,12 +341,17 @@ def _make_alarms() -> None:
         sa.Column("squad_at", Moment(), nullable=True),
         sa.Column("acted_at", Moment(), nullable=True),
         sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("raised_quarter", sa.Integer(), nullable=False),
+        sa.Column("answered_s", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alarms_alarm")),
     )
     op.create_index(
-        op.f("ix_alarms_alarm_acknowledged_at"), "alarms_alarm", ["acknowledged_at"], unique=False
+        "ix_alarms_alarm_answered", "alarms_alarm", ["acknowledged_at", "answered_s", "office"], unique=False
     )
-    op.create_index(op.f("ix_alarms_alarm_raised_at"), "alarms_alarm", ["raised_at"], unique=False)
+    op.create_index("ix_alarms_alarm_raised_at", "alarms_alarm", ["raised_at", "office"], unique=False)
+    op.create_index(
+        "ix_alarms_alarm_raised_quarter", "alarms_alarm", ["raised_quarter", "office"], unique=False
+    )
     op.create_index(op.f("ix_alarms_alarm_source"), "alarms_alarm", ["source"], unique=False)
     op.create_index(
         op.f("ix_alarms_alarm_state_priority"), "alarms_alarm", ["state", "priority"], unique=False
@@ -339,6 +363,14 @@ def _make_alarms() -> None:
         unique=False,
         sqlite_where=sa.text("open = 1 AND acted_at IS NULL AND acknowledged_at IS NOT NULL"),
         postgresql_where=sa.text("open AND acted_at IS NULL AND acknowledged_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_alarms_alarm_wall",
+        "alarms_alarm",
+        ["state", "priority", "escalated", "code", "raised_at", "waiting_since", "office", "number"],
+        unique=False,
+        sqlite_where=sa.text("open = 1"),
+        postgresql_where=sa.text("open = 1"),
     )
     op.create_index(
         "uq_alarms_alarm_open",
