@@ -162,6 +162,19 @@ class TestDrawUpList:
         assert not stored["N2"].go
         assert stored["N2"].record["facts"]["protections"][0]["kind"] == "life_support"
 
+    def test_keeps_the_rows_of_each_list_under_its_number(self, world: World):
+        world.start(("N1", "N2")).in_arrears("N1", "N2").at(date(2025, 7, 14)).hear()
+        protect(world, "N2")
+
+        assert (world.draw(), world.draw()) == (1, 2)
+
+        first, second = world.lines(1), world.lines(2)
+        assert [(line.list_number, line.account) for line in first] == [(1, "N1"), (1, "N2")]
+        assert [(line.list_number, line.account) for line in second] == [(2, "N1"), (2, "N2")]
+        assert first[0].reason_codes == ("replaced",)
+        assert first[1].reason_codes == second[1].reason_codes == ("protected",)
+        assert {line.number for line in first}.isdisjoint(line.number for line in second)
+
     def test_takes_the_place_of_an_unapproved_list(self, world: World):
         world.start().in_arrears("N1").at(date(2025, 7, 14))
         first = world.draw()
