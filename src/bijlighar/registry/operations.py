@@ -11,7 +11,7 @@ from bijlighar.base.words import Words
 from bijlighar.offices import operations as offices
 from bijlighar.offices import queries as office_queries
 from bijlighar.offices.model import Act, Office, OfficeLevel
-from bijlighar.registry import queries, store
+from bijlighar.registry import protection_store, queries, store
 from bijlighar.registry.errors import CannotHang, CannotTakeDown, UnusableProtection
 from bijlighar.registry.import_plan import Known, Plan
 from bijlighar.registry.model import (
@@ -67,7 +67,7 @@ def _known(connection: Connection) -> Known:
         usage_points={point.code: point for point in store.usage_points(connection)},
         installations={code: tuple(rows) for code, rows in installations.items()},
         transformers={transformer.code: transformer for transformer in store.transformers(connection)},
-        protections=store.protection_keys(connection),
+        protections=protection_store.protection_keys(connection),
         offices=frozenset(office.code for office in known_offices),
         has_tree_of_offices=any(office.level is not OfficeLevel.TOWN_OFFICE for office in known_offices),
     )
@@ -82,7 +82,9 @@ def _save(connection: Connection, *, plan: Plan, known: Known, sequence: int, no
     store.save_transformers(connection, saved=plan.transformers)
     store.change_installations(connection, changed=plan.installations_changed)
     store.add_installations(connection, added=plan.installations_new)
-    store.add_protections(connection, added=plan.protections, recorded_by=offices.SYSTEM, recorded_at=now)
+    protection_store.add_protections(
+        connection, added=plan.protections, recorded_by=offices.SYSTEM, recorded_at=now
+    )
     if plan.network_since is not None:
         store.record_change(connection, sequence=sequence, since=plan.network_since)
 
@@ -134,10 +136,10 @@ def protect_account(
         offices.authorise(connection, sign_in=by, act=Act.PROTECT_ACCOUNT, office=protected.office)
     store.lock(connection)
     added = Protection(account=account, kind=kind.strip(), certificate=certificate, until=until, since=today)
-    for present in store.protections(connection, on=None, account=account):
+    for present in protection_store.protections(connection, on=None, account=account):
         if (present.kind, present.certificate, present.until) == (added.kind, added.certificate, added.until):
             return
-    store.add_protections(connection, added=(added,), recorded_by=by, recorded_at=now)
+    protection_store.add_protections(connection, added=(added,), recorded_by=by, recorded_at=now)
     _record_protection(connection, protection=added, by=by, now=now)
 
 
@@ -153,7 +155,9 @@ def withdraw_protection(connection: Connection, *, account: str, kind: str, by: 
     if by != offices.SYSTEM:
         offices.authorise(connection, sign_in=by, act=Act.PROTECT_ACCOUNT, office=protected.office)
     store.lock(connection)
-    ended = store.withdraw_protections(connection, account=account, kind=kind, by=by, on=local_date(now))
+    ended = protection_store.withdraw_protections(
+        connection, account=account, kind=kind, by=by, on=local_date(now)
+    )
     if ended:
         detail = {"kind": kind, "withdrawn": ended}
         offices.record_act(

@@ -9,7 +9,7 @@ from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import Period
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
-from bijlighar.registry import store
+from bijlighar.registry import protection_store, store
 from bijlighar.registry.errors import UnknownAccount as UnknownAccount
 from bijlighar.registry.errors import UnknownEndDevice as UnknownEndDevice
 from bijlighar.registry.errors import UnknownUsagePoint as UnknownUsagePoint
@@ -188,7 +188,7 @@ def _supplied(connection: Connection, *, by: str, office: str) -> Callable[[str]
 
 def protections(connection: Connection, *, on: date, account: str | None = None) -> tuple[Protection, ...]:
     """Return the protections in force on a day, of one account or of all."""
-    return store.protections(connection, on=on, account=account)
+    return protection_store.protections(connection, on=on, account=account)
 
 
 def meter_at(connection: Connection, *, url: str) -> EndDevice | None:

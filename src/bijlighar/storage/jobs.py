@@ -11,7 +11,6 @@ its lease changes nothing. An effect inside this database belongs into the trans
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum, StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -34,9 +33,12 @@ from sqlalchemy import (
     update,
 )
 
-from bijlighar.base.lifecycle import LifeCycle
 from bijlighar.storage.engine import Database
 from bijlighar.storage.errors import StorageError
+from bijlighar.storage.job_life import JOB_LIFE as JOB_LIFE
+from bijlighar.storage.job_life import JobEvent as JobEvent
+from bijlighar.storage.job_life import JobState as JobState
+from bijlighar.storage.job_life import Lane as Lane
 from bijlighar.storage.pace import slot as slot
 from bijlighar.storage.pace import take_token as take_token
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
@@ -52,63 +54,6 @@ class StaleJob(StorageError):
     """The job is no longer held by this claim: its lease ran out, or it was settled by another."""
 
     code = "storage.stale-job"
-
-
-class Lane(IntEnum):
-    """What goes first: a smaller lane is claimed before a greater one."""
-
-    RECONNECT = 0
-    DISCONNECT = 1
-    PAYMENT = 2
-    NOTICE = 3
-    BULK = 4
-
-
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    READY = "ready"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
-class JobEvent(StrEnum):
-    """What happens to a job."""
-
-    CLAIM = "claim"
-    FINISH = "finish"
-    RETRY = "retry"
-    FAIL = "fail"
-    DOUBT = "doubt"
-    RECOVER = "recover"
-    EXPIRE = "expire"
-    CANCEL = "cancel"
-
-
-#: The life cycle of a job. UNKNOWN is an end: another job looks at the world and settles the matter.
-JOB_LIFE: LifeCycle[JobState, JobEvent] = {
-    JobState.READY: {
-        JobEvent.CLAIM: JobState.RUNNING,
-        JobEvent.EXPIRE: JobState.EXPIRED,
-        JobEvent.CANCEL: JobState.CANCELLED,
-    },
-    JobState.RUNNING: {
-        JobEvent.FINISH: JobState.DONE,
-        JobEvent.RETRY: JobState.READY,
-        JobEvent.FAIL: JobState.FAILED,
-        JobEvent.DOUBT: JobState.UNKNOWN,
-        JobEvent.RECOVER: JobState.READY,
-    },
-    JobState.DONE: {},
-    JobState.FAILED: {},
-    JobState.UNKNOWN: {},
-    JobState.EXPIRED: {},
-    JobState.CANCELLED: {},
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
