@@ -1,5 +1,6 @@
 """Everything a step needs, wired once per process: database, policy, books, keys, adapters."""
 
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -86,23 +87,26 @@ class Line:
     @cached_property
     def head_end(self) -> HeadEnd:
         """Return the head-end of this process."""
+        settings = replace(self.head_end_settings, key_encryption_key=self.home.key(KEY_ENCRYPTION_KEY))
+        return headend.open_head_end(self.database, settings=settings)
+
+    @cached_property
+    def head_end_settings(self) -> HeadEndSettings:
+        """Return how this process would read; the key that opens the meters' keys is used if it is here, not made."""
         settings = self.home.settings
-        return headend.open_head_end(
-            self.database,
-            settings=HeadEndSettings(
-                worker=self.worker,
-                system_title=_title(settings.text("headend.title")),
-                key_encryption_key=self.home.key(KEY_ENCRYPTION_KEY),
-                verify_key=self.verify_key,
-                concurrency=settings.whole("headend.concurrency"),
-                gateway_concurrency=settings.whole("headend.gateway_concurrency"),
-                connect_timeout_s=settings.number("headend.connect_timeout_s"),
-                answer_timeout_s=settings.number("headend.answer_timeout_s"),
-                ceilings=Ceilings(
-                    per_hour=settings.whole("headend.ceiling_hour"),
-                    per_feeder_hour=settings.whole("headend.ceiling_feeder_hour"),
-                    per_day=settings.whole("headend.ceiling_day"),
-                ),
+        return HeadEndSettings(
+            worker=self.worker,
+            system_title=_title(settings.text("headend.title")),
+            key_encryption_key=self.home.known_key(KEY_ENCRYPTION_KEY),
+            verify_key=self.verify_key,
+            concurrency=settings.whole("headend.concurrency"),
+            gateway_concurrency=settings.whole("headend.gateway_concurrency"),
+            connect_timeout_s=settings.number("headend.connect_timeout_s"),
+            answer_timeout_s=settings.number("headend.answer_timeout_s"),
+            ceilings=Ceilings(
+                per_hour=settings.whole("headend.ceiling_hour"),
+                per_feeder_hour=settings.whole("headend.ceiling_feeder_hour"),
+                per_day=settings.whole("headend.ceiling_day"),
             ),
         )
 

@@ -126,7 +126,7 @@ ROUTE: tuple[Step, ...] = (
         process=Process.HEADEND,
         run=_collect,
         pending=lambda line, connection, now: headend_queries.pending_collect(
-            connection, now=now, settings=line.head_end.settings
+            connection, now=now, settings=line.head_end_settings
         ),
     ),
     Step(
