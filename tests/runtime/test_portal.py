@@ -64,8 +64,9 @@ class TestOwed:
         assert (shown.name, shown.place, shown.office) == ("Name N1", "UP-N1", shown.office)
         assert shown.office is not None
         assert shown.office.hi == "महू"
-        assert (shown.owed.due_paise, shown.owed.advance_paise, shown.owed.pay_by) == (0, 0, None)
-        assert (shown.bill, shown.notice, shown.warned, shown.pending, shown.passbook) == (
+        owed = shown.status.owed
+        assert (owed.due_paise, owed.advance_paise, owed.pay_by) == (0, 0, None)
+        assert (shown.bill, shown.notice, shown.warned, shown.status.pending, shown.passbook) == (
             None,
             None,
             None,
@@ -73,12 +74,12 @@ class TestOwed:
             (),
         )
         assert (shown.ways.upi, shown.ways.qr, shown.ways.gateway) == ("", "", False)
-        assert not shown.is_moving
+        assert not shown.status.is_moving
 
     def test_is_what_the_ledger_says(self, line: Line, world: World):
         world.start().in_arrears("N1").at(date(2025, 6, 10))
 
-        owed = page(line, world).owed
+        owed = page(line, world).status.owed
         with line.database.read() as connection:
             dues = ledger.open_dues(connection, account="N1")
         assert owed.due_paise == sum(due.open_paise for due in dues) == BOTH_BILLS
@@ -90,8 +91,8 @@ class TestOwed:
         with line.database.read() as connection:
             (due,) = ledger.open_dues(connection, account="N1")
 
-        on_the_day = page(line, world.at(due.due_on, 23, 59)).owed
-        day_after = page(line, world.at(due.due_on + timedelta(days=1), 0, 1)).owed
+        on_the_day = page(line, world.at(due.due_on, 23, 59)).status.owed
+        day_after = page(line, world.at(due.due_on + timedelta(days=1), 0, 1)).status.owed
         assert (on_the_day.pay_by, on_the_day.overdue_since) == (due.due_on, None)
         assert (day_after.pay_by, day_after.overdue_since) == (None, due.due_on)
 
@@ -100,7 +101,7 @@ class TestOwed:
         world.pay("N1", 200_000)
 
         shown = page(line, world)
-        assert (shown.owed.due_paise, shown.owed.advance_paise) == (0, 50_000)
+        assert (shown.status.owed.due_paise, shown.status.owed.advance_paise) == (0, 50_000)
         assert shown.ways.upi == ""
 
     def test_refuses_an_account_that_is_nobodys(self, line: Line, world: World):
@@ -134,12 +135,12 @@ class TestPending:
                 payment_store.tell(connection, payment=told)
 
         shown = page(line, world)
-        assert [(each.amount_paise, each.words.en) for each in shown.pending] == [
+        assert [(each.amount_paise, each.words.en) for each in shown.status.pending] == [
             (100_000, "A cheque is in clearing"),
             (None, "The payment is being confirmed"),
         ]
-        assert shown.is_moving
-        assert shown.owed.due_paise == BOTH_BILLS, "money on its way is no income"
+        assert shown.status.is_moving
+        assert shown.status.owed.due_paise == BOTH_BILLS, "money on its way is no income"
 
     def test_forgets_what_was_told_long_ago(self, line: Line, world: World):
         world.start()
@@ -148,7 +149,7 @@ class TestPending:
             payment_store.tell(connection, payment=told)
         world.now += timedelta(days=8)
 
-        assert page(line, world).pending == ()
+        assert page(line, world).status.pending == ()
 
 
 class TestNotice:
@@ -176,23 +177,23 @@ class TestNotice:
 
 class TestSupply:
     def test_is_on(self, line: Line, world: World):
-        supply = page(line, world.start()).supply
+        supply = page(line, world.start()).status.supply
 
         assert (supply.state, supply.reasons, supply.restoration) == (SupplyState.ON, (), None)
 
     def test_is_being_cut_from_the_order_on(self, line: Line, world: World):
         shown = page(line, world.start().sent("N1"))
 
-        assert (shown.supply.state, shown.is_moving) == (SupplyState.CUTTING, True)
+        assert (shown.status.supply.state, shown.status.is_moving) == (SupplyState.CUTTING, True)
 
     def test_is_off_for_reasons_in_words(self, line: Line, world: World):
         shown = page(line, world.start().cut("N1"))
 
-        assert shown.supply.state is SupplyState.OFF
-        assert len(shown.supply.reasons) == 1
-        assert ControlReason.ARREARS.value not in shown.supply.reasons[0].hi
-        assert shown.supply.since == world.now
-        assert not shown.is_moving
+        assert shown.status.supply.state is SupplyState.OFF
+        assert len(shown.status.supply.reasons) == 1
+        assert ControlReason.ARREARS.value not in shown.status.supply.reasons[0].hi
+        assert shown.status.supply.since == world.now
+        assert not shown.status.is_moving
 
     def test_comes_back_and_nothing_is_promised_while_nothing_is_measured(self, line: Line, world: World):
         world.start().cut("N1")
@@ -200,8 +201,8 @@ class TestSupply:
         world.pay("N1", BOTH_BILLS)
 
         shown = page(line, world)
-        assert (shown.supply.state, shown.is_moving) == (SupplyState.RESTORING, True)
-        coming = shown.supply.restoration
+        assert (shown.status.supply.state, shown.status.is_moving) == (SupplyState.RESTORING, True)
+        coming = shown.status.supply.restoration
         assert coming is not None
         assert (coming.by_hand, coming.is_reachable, coming.usual, coming.expected_at) == (
             False,
@@ -219,12 +220,12 @@ class TestSupply:
         world.pay("N1", BOTH_BILLS)
         paid_at = world.now
 
-        coming = page(line, world).supply.restoration
+        coming = page(line, world).status.supply.restoration
         assert coming is not None
         assert (coming.usual, coming.long) == (3 * MINUTE, 6 * MINUTE)
         assert (coming.expected_at, coming.is_late) == (paid_at + 3 * MINUTE, False)
         world.now = paid_at + 7 * MINUTE
-        late = page(line, world).supply.restoration
+        late = page(line, world).status.supply.restoration
         assert late is not None
         assert late.is_late
 
@@ -237,7 +238,7 @@ class TestSupply:
         speak(world, "M-N1", "headend.unreachable")
         world.pay("N1", BOTH_BILLS)
 
-        coming = page(line, world).supply.restoration
+        coming = page(line, world).status.supply.restoration
         assert coming is not None
         assert (coming.is_reachable, coming.expected_at) == (False, None)
 
@@ -247,7 +248,7 @@ class TestSupply:
         paid_at = world.now
         world.now += 60 * MINUTE
 
-        coming = page(line, world).supply.restoration
+        coming = page(line, world).status.supply.restoration
         assert coming is not None
         assert (coming.by_hand, coming.expected_at, coming.is_late) == (
             True,
@@ -255,7 +256,7 @@ class TestSupply:
             False,
         )
         world.now = paid_at + timedelta(hours=6, minutes=1)
-        late = page(line, world).supply.restoration
+        late = page(line, world).status.supply.restoration
         assert late is not None
         assert late.is_late
 
@@ -264,7 +265,7 @@ class TestSupply:
         restore(world, "N1", after=MINUTE)
 
         assert world.state_of("N1") is OrderState.CLOSED
-        assert page(line, world).supply.state is SupplyState.ON
+        assert page(line, world).status.supply.state is SupplyState.ON
 
 
 class TestPassbook:
@@ -307,7 +308,7 @@ class TestBill:
         assert str(bill.month) == "2025-04"
         assert sum(each.amount_paise for each in bill.lines) == bill.total_paise
         assert all(each.why.hi and each.why.en for each in bill.lines)
-        assert bill.previous_paise + bill.total_paise == bill.payable_paise == shown.owed.due_paise
+        assert bill.previous_paise + bill.total_paise == bill.payable_paise == shown.status.owed.due_paise
 
     def test_knows_the_size_of_its_pdf_once_that_is_made(self, line: Line):
         before = portal_page(line, account="A1", now=billing_town.THIRD_OF_MAY).bill

@@ -32,6 +32,7 @@ from bijlighar.runtime.portal_model import (
     Owed,
     Pending,
     PortalPage,
+    PortalStatus,
     Supply,
     SupplyState,
     Warned,
@@ -69,24 +70,40 @@ def portal_page(line: Line, *, account: str, now: datetime, language: Language |
         customer = registry.account(connection, number=account)
         own: Language = language or ("en" if customer.language == "en" else "hi")
         order = _active_order(connection, account=account)
-        owed = _owed(connection, account=account, on=local_date(now))
+        status = _status(line, connection, account=account, order=order, now=now)
         return PortalPage(
             account=customer.number,
             name=customer.name,
             place=customer.usage_point or None,
             office=_office(connection, customer=customer),
             language=own,
-            supply=_supply(line, connection, account=account, order=order, now=now),
-            owed=owed,
-            ways=_ways(line, account=account, owed=owed, on=local_date(now)),
-            pending=_pending(connection, account=account, now=now),
+            status=status,
+            ways=_ways(line, account=account, owed=status.owed, on=local_date(now)),
             notice=_notice(line, connection, account=account),
             warned=_warned(connection, order=order),
             bill=_bill(line, bills.latest_bill(connection, account=account), language=own),
             passbook=ledger.passbook(connection, account=account, lines_max=PASSBOOK_LINES)[::-1],
             usage=usage(connection, account=account, now=now),
-            made_at=now,
         )
+
+
+def portal_status(line: Line, *, account: str, now: datetime) -> PortalStatus:
+    """Return what changes on an account's page while one looks at it: supply, what is owed, what is on its way."""
+    with line.database.read() as connection:
+        order = _active_order(connection, account=account)
+        return _status(line, connection, account=account, order=order, now=now)
+
+
+def _status(
+    line: Line, connection: Connection, *, account: str, order: Order | None, now: datetime
+) -> PortalStatus:
+    return PortalStatus(
+        account=account,
+        supply=_supply(line, connection, account=account, order=order, now=now),
+        owed=_owed(connection, account=account, on=local_date(now)),
+        pending=_pending(connection, account=account, now=now),
+        made_at=now,
+    )
 
 
 def _office(connection: Connection, *, customer: CustomerAccount) -> Words | None:

@@ -163,6 +163,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PortalStatus:
+    """The part of a consumer's page that changes while one looks at it."""
+
+    account: str
+    supply: Supply
+    owed: Owed
+    pending: tuple[Pending, ...]
+    made_at: datetime
+
+    @property
+    def is_moving(self) -> bool:
+        """Return whether something is on its way, so that the page is to be looked at again soon."""
+        return bool(self.pending) or self.supply.state in (SupplyState.RESTORING, SupplyState.CUTTING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortalPage:
     """Everything on a consumer's page; `place` is the usage point, None where it is not known."""
 
@@ -171,18 +187,10 @@ class PortalPage:
     place: str | None
     office: Words | None
     language: Language
-    supply: Supply
-    owed: Owed
+    status: PortalStatus
     ways: Ways
-    pending: tuple[Pending, ...]
     notice: Notice | None
     warned: Warned | None
     bill: LatestBill | None
     passbook: tuple[PassbookLine, ...]
     usage: Usage
-    made_at: datetime
-
-    @property
-    def is_moving(self) -> bool:
-        """Return whether something is on its way, so that the page is to be looked at again soon."""
-        return bool(self.pending) or self.supply.state in (SupplyState.RESTORING, SupplyState.CUTTING)

@@ -16,9 +16,10 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.offices import operations, rules
 from bijlighar.offices import queries as offices
 from bijlighar.offices.model import Act, View
+from bijlighar.runtime import portal_access
 from bijlighar.runtime.clock import wall
-from bijlighar.runtime.sessions import SESSION_COOKIE
-from bijlighar.web.shared import SESSION, line_of, session_of
+from bijlighar.runtime.sessions import PORTAL_COOKIE, SESSION_COOKIE
+from bijlighar.web.shared import ACCOUNT, SESSION, line_of, session_of
 
 KINDS = frozenset({"public", "view", "act", "signed_in", "account"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,6 +33,12 @@ class SignInNeeded(BijligharError):
     code = "web.sign-in-needed"
 
 
+class AccountNeeded(BijligharError):
+    """No consumer is signed in."""
+
+    code = "web.account-needed"
+
+
 class ForeignForm(BijligharError):
     """A form came from another site."""
 
@@ -43,6 +50,7 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     Let a request pass to its route, or refuse it.
 
     :raises SignInNeeded: if the route needs a person and nobody is signed in.
+    :raises AccountNeeded: if the route needs a consumer and none is signed in.
     :raises NotPermitted: if the person's roles do not allow it.
     :raises PermissionDeniedException: if the route does not say who may reach it.
     """
@@ -50,10 +58,11 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     if len(needed) != 1:
         raise PermissionDeniedException("this address does not say who may reach it")
     _refuse_foreign(connection)
-    if "public" in needed or "account" in needed:
-        _load(connection)
-        return
     _load(connection)
+    if "account" in needed:
+        _load_account(connection)
+    if "public" in needed or "account" in needed:
+        return
     session = session_of(connection)
     if session is None:
         raise SignInNeeded("sign in first")
@@ -66,6 +75,14 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
             pass
         case _:
             raise PermissionDeniedException("this address does not say who may reach it")
+
+
+def _load_account(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    token = connection.cookies.get(PORTAL_COOKIE)
+    account = portal_access.portal_account(line_of(connection), token=token, wall=wall()) if token else None
+    if account is None:
+        raise AccountNeeded("sign in with your consumer number first")
+    connection.scope["state"][ACCOUNT] = account
 
 
 def _load(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

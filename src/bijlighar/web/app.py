@@ -18,6 +18,7 @@ from bijlighar.web.access import guard
 from bijlighar.web.api import callbacks, documents, health
 from bijlighar.web.assets import show_asset
 from bijlighar.web.console import routes as console
+from bijlighar.web.portal import routes as portal
 
 BODY_BYTES_MAX = 1_048_576
 #: Nothing is taken from elsewhere, no script or style stands in a page; a form may go on to the payment gateway.
@@ -49,6 +50,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     signing.choose_language,
     live.listen,
     *console.ROUTES,
+    *portal.ROUTES,
 )
 
 

@@ -25,8 +25,21 @@ STATUS_OF = {
     "storage.unusable-database": 503,
     "offices.not-permitted": 403,
     "web.sign-in-needed": 401,
+    "web.account-needed": 401,
+    "runtime.too-many-codes": 429,
+    "runtime.too-many-payments": 429,
+    "runtime.wrong-code": 403,
+    "runtime.not-configured": 503,
+    "ledger.gateway-unavailable": 503,
+    "ledger.gateway-refused": 503,
     "web.foreign-form": 403,
+    "offices.same-person": 403,
     "arrears.unknown-list": 404,
+    "arrears.unknown-order": 404,
+    "arrears.not-to-be-approved": 409,
+    "arrears.count-differs": 409,
+    "arrears.not-by-hand": 409,
+    "arrears.nothing-running": 409,
     "alarms.unknown-alarm": 404,
     "alarms.already-acknowledged": 409,
     "demo.town-not-running": 503,
@@ -69,7 +82,7 @@ def anticipated(request: Request[Any, Any, Any], problem: BijligharError) -> Res
     """Answer a failure that the house knows."""
     status = STATUS_OF.get(problem.code, 400)
     if status == 401 and not _is_machine(request):
-        return _to_sign_in(request)
+        return Redirect("/me/sign-in", status_code=303) if _is_consumers(request) else _to_sign_in(request)
     log.warning("refused with %d: %s [%s]", status, problem, problem.code)
     if _is_machine(request):
         return Response({"error": problem.code, "message": str(problem)}, status_code=status)
@@ -98,6 +111,8 @@ def fault(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
 
 def _told(request: Request[Any, Any, Any], *, words: Words | None, detail: str, status: int) -> Response[Any]:
     template = "shared/problem_part.html" if is_partial(request) else "shared/problem.html"
+    if _is_consumers(request):
+        template = "portal/problem.html"
     return page(request, template, status_code=status, words=words, detail=detail, status=status)
 
 
@@ -113,3 +128,8 @@ def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
 
 def _is_machine(request: Request[Any, Any, Any]) -> bool:
     return request.url.path.startswith(MACHINES)
+
+
+def _is_consumers(request: Request[Any, Any, Any]) -> bool:
+    """Return whether a consumer asks, who is told in the form of the consumers' pages."""
+    return request.url.path == "/me" or request.url.path.startswith("/me/")
