@@ -9,13 +9,14 @@ import ast
 import importlib
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 
 import click
 from diagram import draw
 
-from bijlighar.alarms.model import SYSTEM_CODES, Priority
+from bijlighar.alarms.model import SYSTEM_PRIORITIES, AlarmTable, Priority
 from bijlighar.alarms.rules import load_table, restored_code, words_of
 from bijlighar.base.lifecycle import LifeCycle
 from bijlighar.base.words import LANGUAGES
@@ -40,6 +41,7 @@ LIFE_CYCLES = (
     ("list", "A disconnection list", "bijlighar.arrears.model", "LIST_STEPS"),
     ("order", "A disconnection order", "bijlighar.arrears.model", "ORDER_STEPS"),
     ("alarm", "An alarm", "bijlighar.alarms.model", "ALARM_STEPS"),
+    ("proposal", "A proposal to cut for theft", "bijlighar.alarms.model", "PROPOSAL_STEPS"),
     ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "ORDER_STEPS"),
     ("stock", "A meter in the stock", "bijlighar.rollout.model", "STOCK_STEPS"),
 )
@@ -168,12 +170,17 @@ def alarms_page() -> str:
     table = load_table(
         resources.files("bijlighar.alarms").joinpath("sounds.toml").read_text(encoding="utf-8")
     )
-    loudness = {code: Priority.P2 for code in (*table.uncommanded, *SYSTEM_CODES)} | dict(table.priorities)
+    loudness = {
+        **dict.fromkeys(table.uncommanded, Priority.P2),
+        **SYSTEM_PRIORITIES,
+        **table.priorities,
+    }
     parts = [
         "# Alarms\n\nThe events of IS 15959 that raise an alarm, and what the system raises by itself. The "
         "priorities are the file `src/bijlighar/alarms/sounds.toml`. An event that comes to be known more than "
         f"{table.siren_within_hours} hours late raises no siren. What is not on this page is kept among the meter's "
-        "events and raises no alarm.\n"
+        "events and raises no alarm.\n\n"
+        f"{_unanswered(table)}\n"
     ]
     for code, priority in sorted(loudness.items()):
         words = words_of(code)
@@ -191,6 +198,21 @@ def alarms_page() -> str:
             )
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _unanswered(table: AlarmTable) -> str:
+    """Return what happens to an alarm that nobody answers."""
+    steps = ", ".join(f"after {minutes(step.after)} min to the {step.who.en}" for step in table.escalation)
+    kept = ", ".join(f"P{priority:d} {minutes(after)} min" for priority, after in table.lapse_after.items())
+    return (
+        f"A P1 alarm that nobody acknowledges goes {steps}. An acknowledgement that is followed by no note, squad, "
+        f"message or proposal does not hold: {kept}."
+    )
+
+
+def minutes(span: timedelta) -> int:
+    """Return a span in whole minutes."""
+    return span // timedelta(minutes=1)
 
 
 def notices_page() -> str:

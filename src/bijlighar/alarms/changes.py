@@ -145,3 +145,51 @@ def acknowledged(alarm: Alarm, *, person: str, note: str, now: datetime) -> Chan
     )
     line = line_of(after, event=JournalEvent.ACKNOWLEDGED, now=now, person=person, detail=note)
     return Change(alarm=after, line=line)
+
+
+def taken_back(alarm: Alarm, *, now: datetime) -> Change:
+    """Return an alarm as if it had not been acknowledged: it has waited all the time."""
+    after = replace(
+        alarm,
+        state=next_state(ALARM_STEPS, alarm.state, AlarmEvent.TAKE_BACK),
+        acknowledged_by=None,
+        acknowledged_at=None,
+        acted_at=None if alarm.acted_at == alarm.acknowledged_at else alarm.acted_at,
+    )
+    line = line_of(after, event=JournalEvent.TAKEN_BACK, now=now, person=alarm.acknowledged_by)
+    return Change(alarm=after, line=line, calls=rules.calls_siren(after))
+
+
+def lapsed(alarm: Alarm, *, now: datetime) -> Change:
+    """Return an alarm whose acknowledgement no longer holds; the line names who had acknowledged it."""
+    state = next_state(ALARM_STEPS, alarm.state, AlarmEvent.LAPSE)
+    after = _waiting_anew(replace(alarm, state=state), now=now)
+    line = line_of(after, event=JournalEvent.LAPSED, now=now, detail=alarm.acknowledged_by or "")
+    return Change(alarm=after, line=line, calls=rules.calls_siren(after))
+
+
+def escalated(alarm: Alarm, *, level: int, now: datetime) -> Change:
+    """Return an alarm that goes to a level because nobody has acknowledged it."""
+    after = replace(alarm, escalated=level)
+    return Change(alarm=after, line=line_of(after, event=JournalEvent.ESCALATED, now=now, detail=str(level)))
+
+
+def noted(alarm: Alarm, *, person: str, text: str, now: datetime) -> Change:
+    """Return an alarm with a person's note."""
+    after = replace(alarm, note=text, acted_at=now)
+    return _acted(after, event=JournalEvent.NOTED, person=person, detail=text, now=now)
+
+
+def squad_sent(alarm: Alarm, *, person: str, squad: str, now: datetime) -> Change:
+    """Return an alarm to which a person sent a squad."""
+    after = replace(alarm, squad=squad, squad_at=now, acted_at=now)
+    return _acted(after, event=JournalEvent.SQUAD_SENT, person=person, detail=squad, now=now)
+
+
+def acted(alarm: Alarm, *, event: JournalEvent, person: str, detail: str, now: datetime) -> Change:
+    """Return an alarm about which a person did something else."""
+    return _acted(replace(alarm, acted_at=now), event=event, person=person, detail=detail, now=now)
+
+
+def _acted(alarm: Alarm, *, event: JournalEvent, person: str, detail: str, now: datetime) -> Change:
+    return Change(alarm=alarm, line=line_of(alarm, event=event, now=now, person=person, detail=detail))

@@ -3,7 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Row, String, Table, Text, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    or_,
+    select,
+)
 
 from bijlighar.alarms.model import JournalEvent, JournalLine, Priority
 from bijlighar.storage import sequences
@@ -25,7 +38,8 @@ _journal = append_only(
         Column("person", String(64)),
         Column("detail", Text, nullable=False),
         Index(None, "alarm", "number"),
-        Index(None, "event", "number"),
+        Index(None, "priority", "event", "number"),
+        Index(None, "event"),
     )
 )
 
@@ -62,20 +76,24 @@ def add(connection: Connection, *, lines: Sequence[JournalLine]) -> None:
 
 
 def lines(
-    connection: Connection,
-    *,
-    after: int = 0,
-    alarm: int | None = None,
-    offices: Sequence[str] | None = None,
-    limit: int,
+    connection: Connection, *, after: int, offices: Sequence[str] | None, limit: int
 ) -> tuple[JournalLine, ...]:
-    """Return lines after a number, in order: all, those of an alarm, or those that some offices may see."""
-    statement = select(_journal).where(_journal.c.number > after).order_by(_journal.c.number).limit(limit)
-    if alarm is not None:
-        statement = statement.where(_journal.c.alarm == alarm)
-    if offices is not None:
-        statement = statement.where(or_(_journal.c.office.is_(None), _journal.c.office.in_(offices)))
+    """Return lines after a number that some offices may see, in order."""
+    statement = (
+        select(_journal)
+        .where(_journal.c.number > after, *_seen_by(offices))
+        .order_by(_journal.c.number)
+        .limit(limit)
+    )
     return tuple(_line_of(row) for row in connection.execute(statement))
+
+
+def lines_of(connection: Connection, *, alarm: int, limit: int) -> tuple[JournalLine, ...]:
+    """Return the last lines about an alarm, oldest first."""
+    statement = (
+        select(_journal).where(_journal.c.alarm == alarm).order_by(_journal.c.number.desc()).limit(limit)
+    )
+    return tuple(reversed([_line_of(row) for row in connection.execute(statement)]))
 
 
 def _line_of(row: Row[Any]) -> JournalLine:
@@ -83,6 +101,37 @@ def _line_of(row: Row[Any]) -> JournalLine:
     values["event"] = JournalEvent(values["event"])
     values["priority"] = None if row.priority is None else Priority(row.priority)
     return JournalLine(**values)
+
+
+def _seen_by(offices: Sequence[str] | None) -> tuple[ColumnElement[bool], ...]:
+    return () if offices is None else (or_(_journal.c.office.is_(None), _journal.c.office.in_(offices)),)
+
+
+def has_event(connection: Connection, *, event: JournalEvent) -> bool:
+    """Return whether an event was ever told."""
+    statement = select(_journal.c.number).where(_journal.c.event == event.value).limit(1)
+    return connection.execute(statement).first() is not None
+
+
+def last_of(
+    connection: Connection,
+    *,
+    events: Sequence[JournalEvent],
+    priority: Priority,
+    offices: Sequence[str] | None,
+) -> int:
+    """Return the number of the last line of some events and a priority, as some offices may see it; 0 if none is."""
+    statement = (
+        select(_journal.c.number)
+        .where(
+            _journal.c.event.in_([event.value for event in events]),
+            _journal.c.priority == int(priority),
+            *_seen_by(offices),
+        )
+        .order_by(_journal.c.number.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).scalar_one_or_none() or 0
 
 
 def last_number(connection: Connection) -> int:

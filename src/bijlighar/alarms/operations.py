@@ -1,24 +1,35 @@
-"""What other rooms may do: watch the events, act on an alarm, drive the siren."""
+"""What other rooms may do: watch the events, act on an alarm, silence and drive the siren, hear the consoles."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 
-from bijlighar.alarms import raising, rules, store
-from bijlighar.alarms.acting import acknowledge
+from bijlighar.alarms import desk_store, raising, rules, store
+from bijlighar.alarms.acting import (
+    acknowledge,
+    note,
+    record_message,
+    send_squad,
+    take_back_acknowledgement,
+)
+from bijlighar.alarms.consoles import beat, release_console, watch_consoles
 from bijlighar.alarms.errors import SirenUnreachable
+from bijlighar.alarms.escalating import escalate_due
 from bijlighar.alarms.model import (
     SIREN_SOURCE,
     SIREN_UNREACHABLE_CODE,
-    AlarmState,
+    STANDING,
     AlarmTable,
-    Priority,
+    SirenLevel,
     SirenSettings,
     SirenStep,
 )
 from bijlighar.alarms.mqtt import MqttSiren, NoSiren
 from bijlighar.alarms.ports import SirenOutput
+from bijlighar.alarms.proposing import decide_cut, propose_cut
 from bijlighar.alarms.queries import READER
+from bijlighar.alarms.silencing import silence
+from bijlighar.alarms.table import shipped_table
 from bijlighar.base.clock import Clock
 from bijlighar.base.text import NOTE_MAX
 from bijlighar.readings import queries as readings
@@ -31,19 +42,24 @@ __all__ = [
     "NOTE_MAX",
     "SirenOutput",
     "acknowledge",
+    "beat",
+    "decide_cut",
     "drive_siren",
+    "escalate_due",
+    "note",
     "open_siren",
+    "propose_cut",
+    "record_message",
+    "release_console",
+    "send_squad",
     "shipped_table",
+    "silence",
+    "take_back_acknowledgement",
     "watch",
+    "watch_consoles",
 ]
 
 LEASE_S = 15
-
-
-def shipped_table() -> AlarmTable:
-    """Return the table of what raises an alarm that is shipped with the package."""
-    file = resources.files("bijlighar.alarms") / "sounds.toml"
-    return rules.load_table(file.read_text(encoding="utf-8"))
 
 
 def watch(database: Database, *, now: datetime, table: AlarmTable | None = None) -> int:
@@ -71,44 +87,63 @@ async def drive_siren(
     """
     Tell the siren what the alarms ask for; call it every few seconds, at least every `lease_s` / 3 [s].
 
-    Each time it is called for is kept. A siren that cannot be told raises an alarm of its own and stops nothing.
+    Each time it is called for is kept. A silence keeps it still and ends none of that. A siren that cannot be told
+    raises an alarm of its own and stops nothing.
     """
-    reason = await asyncio.to_thread(_note_siren, database, now)
+    call = await asyncio.to_thread(_note_siren, database, now)
+    is_required = bool(call.reason)
     try:
-        await output.set(on=bool(reason), level="P1", reason=reason, lease_s=lease_s)
+        await output.set(
+            on=is_required and not call.is_silenced,
+            level=call.level.value,
+            reason=call.reason,
+            lease_s=lease_s,
+        )
     except SirenUnreachable:
         await asyncio.to_thread(_note_unreachable, database, now)
-        return SirenStep(required=bool(reason), reached=False)
+        return SirenStep(required=is_required, reached=False)
     await asyncio.to_thread(_note_reachable, database, now)
-    return SirenStep(required=bool(reason), reached=True)
+    return SirenStep(required=is_required, reached=True)
 
 
-def _note_siren(database: Database, now: datetime) -> str:
-    """Keep that the siren begins or ends to be called for, and return why it sounds, empty if it does not."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """Why the siren is called for (empty: it is not), how it sounds, and whether it is silenced."""
+
+    reason: str
+    level: SirenLevel
+    is_silenced: bool
+
+
+def _note_siren(database: Database, now: datetime) -> _Call:
+    """Keep that the siren begins or ends to be called for, and return what it is to do."""
     with database.read() as connection:
         calling = store.calling(connection, limit=CALLING_MAX)
         known = store.sounding(connection)
+        silenced = desk_store.silence(connection, at=now)
     reason = rules.siren_reason(calling)
-    if bool(reason) == (known is not None):
-        return reason
-    with database.write() as connection:
-        calling = store.calling(connection, limit=CALLING_MAX)
-        known = store.sounding(connection)
-        reason = rules.siren_reason(calling)
-        if reason and known is None:
-            store.start_siren(connection, alarm=calling[0].number, reason=reason, at=now)
-        elif not reason and known is not None:
-            store.end_siren(connection, at=now)
-    return reason
+    if bool(reason) != (known is not None):
+        with database.write() as connection:
+            calling = store.calling(connection, limit=CALLING_MAX)
+            known = store.sounding(connection)
+            reason = rules.siren_reason(calling)
+            if reason and known is None:
+                store.start_siren(connection, alarm=calling[0].number, reason=reason, at=now)
+            elif not reason and known is not None:
+                store.end_siren(connection, at=now)
+    level = rules.siren_level(
+        escalated=max((alarm.escalated for alarm in calling), default=0),
+        only_system=bool(calling) and all(alarm.code > rules.CODE_MAX for alarm in calling),
+        table=shipped_table(),
+    )
+    return _Call(reason=reason, level=level, is_silenced=silenced is not None)
 
 
 def _note_unreachable(database: Database, now: datetime) -> None:
     if _siren_alarm_stands(database):
         return
     with database.write() as connection:
-        raising.raise_system(
-            connection, source=SIREN_SOURCE, code=SIREN_UNREACHABLE_CODE, priority=Priority.P2, now=now
-        )
+        raising.raise_system(connection, source=SIREN_SOURCE, code=SIREN_UNREACHABLE_CODE, now=now)
 
 
 def _note_reachable(database: Database, now: datetime) -> None:
@@ -119,6 +154,5 @@ def _note_reachable(database: Database, now: datetime) -> None:
 
 
 def _siren_alarm_stands(database: Database) -> bool:
-    active = (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED)
     with database.read() as connection:
-        return bool(store.alarms(connection, source=SIREN_SOURCE, states=active, limit=1))
+        return bool(store.alarms(connection, source=SIREN_SOURCE, states=STANDING, limit=1))

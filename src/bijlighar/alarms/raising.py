@@ -1,14 +1,13 @@
 """Alarms are raised and cleared by the events of meters, and by the system itself: many in one go."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.alarms import changes, journal_store, rules, store
+from bijlighar.alarms import changes, journal_store, recording, rules, store
 from bijlighar.alarms.changes import Change, Occurrence
-from bijlighar.alarms.model import Alarm, AlarmState, AlarmTable, JournalLine, Priority
+from bijlighar.alarms.model import SYSTEM_PRIORITIES, AlarmState, AlarmTable, Priority
 from bijlighar.arrears import queries as arrears
 from bijlighar.headend import queries as headend
 from bijlighar.readings.model import MeterEvent
@@ -26,8 +25,7 @@ class Batch:
         self._now = now
         found = store.hold_open(connection, sources=sorted(set(sources)))
         self._open = {(alarm.source, alarm.code): alarm for alarm in found}
-        self._changed: dict[int, Alarm] = {}
-        self._lines: list[JournalLine] = []
+        self._changes: list[Change] = []
         self._raised = 0
 
     def occur(self, occurrence: Occurrence) -> None:
@@ -48,22 +46,14 @@ class Batch:
 
     def _take(self, change: Change) -> None:
         alarm = change.alarm
-        self._changed[alarm.number] = alarm
-        self._lines.append(change.line)
+        self._changes.append(change)
         self._open[alarm.source, alarm.code] = alarm
         if alarm.state is AlarmState.NORMAL:
             del self._open[alarm.source, alarm.code]
 
     def write(self) -> None:
-        """Store what has changed: first those that have ended, for a new one may stand in their place."""
-        new = [alarm for number, alarm in self._changed.items() if number < 0]
-        store.save(self._connection, alarms=[alarm for number, alarm in self._changed.items() if number > 0])
-        stored = store.add(self._connection, alarms=new)
-        numbers = {alarm.number: number for alarm, number in zip(new, stored, strict=True)}
-        journal_store.add(
-            self._connection,
-            lines=[replace(line, alarm=numbers.get(line.alarm or 0, line.alarm)) for line in self._lines],
-        )
+        """Store what has changed."""
+        recording.record(self._connection, changes=self._changes, now=self._now)
 
 
 class Places:
@@ -126,12 +116,10 @@ def _is_ours(connection: Connection, *, event: MeterEvent, places: Places) -> bo
     return rules.is_by_hand(code=event.code, at=event.at, orders=orders)
 
 
-def raise_system(
-    connection: Connection, *, source: str, code: int, priority: Priority, now: datetime
-) -> None:
+def raise_system(connection: Connection, *, source: str, code: int, now: datetime) -> None:
     """Raise an alarm about a part of the system."""
     batch = Batch(connection, sources=(source,), now=now)
-    batch.occur(Occurrence(source=source, code=code, priority=priority, at=now))
+    batch.occur(Occurrence(source=source, code=code, priority=SYSTEM_PRIORITIES[code], at=now))
     batch.write()
 
 

@@ -60,6 +60,7 @@ COUNTED: Mapping[str, Counted] = MappingProxyType(
             total=lambda connection: arrears.totals(connection).reconnected,
         ),
         "watch": Counted(what=Words(hi="अलार्म", en="alarms raised"), total=alarms.count),
+        "escalate": Counted(what=Words(hi="सूचनाएँ ऊपर भेजी गईं", en="alarms taken further")),
         "siren": Counted(
             what=Words(hi="बार सायरन बजा", en="times the siren was called for"),
             total=alarms.count_activations,

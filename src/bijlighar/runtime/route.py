@@ -282,6 +282,17 @@ ROUTE: tuple[Step, ...] = (
     ),
     Step(
         number=13,
+        name="escalate",
+        fact=Words(hi="अनुत्तरित अलार्म ऊपर सूचित", en="unanswered alarms go to more people"),
+        door="alarms.operations.escalate_due",
+        pulls_from="alarms that nobody answers",
+        process=Process.WORKER,
+        lane=Lane.PROMPT,
+        run=lambda line, now: alarms.escalate_due(line.database, now=now),
+        pending=lambda _line, connection, now: alarm_queries.due(connection, now=now),
+    ),
+    Step(
+        number=13,
         name="siren",
         fact=Words(hi="सायरन बजा या रुका", en="the siren sounds or is still"),
         door="alarms.operations.drive_siren",

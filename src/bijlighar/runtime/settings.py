@@ -74,10 +74,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("whatsapp.app_secret", "", "Secret that signs the provider's callbacks."),
     Setting("whatsapp.verify_token", "", "Word that the provider repeats when it registers the callback."),
     Setting("gateway.url", "https://api.razorpay.com", "Base of the payment gateway's API."),
-    Setting("gateway.pages", "https://rzp.io", "Where the gateway's own payment pages are; forms may lead there."),
+    Setting(
+        "gateway.pages", "https://rzp.io", "Where the gateway's own payment pages are; forms may lead there."
+    ),
     Setting("gateway.key_id", "", "Key id at the payment gateway; empty = payments are not fetched."),
     Setting("gateway.key_secret", "", "Key secret at the payment gateway."),
     Setting("gateway.webhook_secret", "", "Secret that signs the gateway's callbacks."),
+    Setting(
+        "alarms.consoles_watched",
+        True,
+        "Raise a P1 alarm while no console of the control room is armed; from the first that ever was armed on.",
+    ),
     Setting("siren.mqtt_host", "", "MQTT broker of the siren; empty = no siren hardware."),
     Setting("siren.mqtt_port", 1883, "Port of the broker."),
     Setting("siren.username", "", "User name at the broker; empty = none."),
