@@ -12,7 +12,7 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
-from bijlighar.headend.wording import command_words, reason_words, words_of
+from bijlighar.headend.wording import command_words, reason_words, relay_words, words_of
 
 __all__ = [
     "Owed",
@@ -24,6 +24,7 @@ __all__ = [
     "owed_days",
     "parse_signed_order",
     "reason_words",
+    "relay_words",
     "sign_order",
     "signed_order_json",
     "verify_key_of",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bijlighar.base.words import Words
-from bijlighar.headend.model import CommandState, ControlReason
+from bijlighar.headend.model import CommandState, ControlReason, RelayReading, RelayState
 
 _WORDS: Mapping[str, Words] = MappingProxyType(
     {
@@ -170,6 +170,22 @@ def reason_words(reason: ControlReason) -> Words:
     'work on the line (permit)'
     """
     return _REASONS[reason]
+
+
+def relay_words(relay: RelayReading) -> Words:
+    """
+    Return what a relay was read to be.
+
+    >>> relay_words(RelayReading(output_state=True, control_state=1, control_mode=4)).en
+    'supply on'
+    """
+    if relay.is_closed:
+        return Words(hi="आपूर्ति चालू", en="supply on")
+    if relay.is_open:
+        return Words(hi="आपूर्ति बंद", en="supply off")
+    if not relay.output_state and relay.control_state == RelayState.READY_FOR_RECONNECTION:
+        return Words(hi="आपूर्ति बंद, मीटर का बटन दबाना शेष", en="supply off, the button at the meter waits")
+    return Words(hi="रिले की स्थिति अस्पष्ट", en="the relay contradicts itself")
 
 
 def words_of(code: str) -> Words:
