@@ -35,7 +35,9 @@ def signed_in_client(line: Line, person: str, *, language: str = "hi") -> Client
 
 def form_token(client: Client) -> str:
     """Return the token that a page puts into its forms."""
-    found = re.search(r'name="_csrf_token" value="([^"]+)"', client.get("/sign-in?lang=en", follow_redirects=True).text)
+    found = re.search(
+        r'name="_csrf_token" value="([^"]+)"', client.get("/sign-in?lang=en", follow_redirects=True).text
+    )
     assert found is not None
     return found[1]
 

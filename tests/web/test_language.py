@@ -29,7 +29,9 @@ def used() -> set[str]:
         )
     }
     for file in WEB.rglob("*.py"):
-        found |= {match[1] for match in re.finditer(r'\bwriter\.text\(\s*"([^"]+)"', file.read_text("utf-8"))}
+        found |= {
+            match[1] for match in re.finditer(r'(?<!settings\.)\btext\(\s*"([^"]+)"', file.read_text("utf-8"))
+        }
     return found | BY_NAME
 
 

@@ -1,6 +1,7 @@
 """Where the town and its providers take orders: known to the demo alone, written into the town's own folder."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -8,6 +9,7 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.runtime.home import Home
 
 CONTROL_FILE = "control.json"
+WISH_FILE = "forward"
 
 
 class TownNotRunning(BijligharError):
@@ -43,6 +45,24 @@ def read_controls(home: Home) -> Controls:
         raise TownNotRunning(
             f"{home.town} does not say where the town listens; begin a new demo with `bijlighar demo`"
         ) from None
+
+
+def write_wish(home: Home, *, until: datetime) -> None:
+    """Write until when a visitor wishes the time to go on; the driver takes the wish away when it begins."""
+    temporary = home.town / f".{WISH_FILE}"
+    temporary.write_text(until.isoformat(), encoding="utf-8")
+    temporary.replace(home.town / WISH_FILE)
+
+
+def take_wish(home: Home) -> datetime | None:
+    """Return until when the time shall go on and forget it; None if nobody wishes anything."""
+    file = home.town / WISH_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+        file.unlink()
+        return datetime.fromisoformat(text)
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def how_to_start(home: Home, controls: Controls) -> str:

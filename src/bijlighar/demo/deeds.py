@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import time
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,8 @@ from bijlighar.alarms import queries as alarms
 from bijlighar.arrears import queries as arrears
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.money import PAISE_PER_RUPEE
-from bijlighar.demo.controls import Controls, TownNotRunning, how_to_start, read_controls
+from bijlighar.base.period import ONE_DAY, local_date, local_time
+from bijlighar.demo.controls import Controls, TownNotRunning, how_to_start, read_controls, write_wish
 from bijlighar.demo.patience import SILENT
 from bijlighar.headend import queries as headend
 from bijlighar.ledger import queries as ledger
@@ -23,6 +25,8 @@ from bijlighar.simulator.operations import ProviderControl, TownControl
 
 MAGNET = 201
 METHOD = "upi"
+#: When a visitor finds the office open and supply may be cut.
+OFFICE_HOUR = time(11)
 #: A visitor waits no longer for the town [s].
 TIMEOUT_S = 10.0
 
@@ -129,6 +133,19 @@ def restore_feeder(line: Line, *, feeder: str | None = None) -> Deed:
             raise NothingLeft("every feeder has supply; let one fail first")
         lit = town.restore_feeder(chosen)
     return Deed(said="feeder-restored", of=chosen, count=lit, view=View.NETWORK)
+
+
+def forward(line: Line) -> Deed:
+    """
+    Ask the driver to let the time go on: to eleven o'clock of today if that is to come, else of tomorrow.
+
+    The driver walks there with the meters and the providers, as it did through the months.
+    """
+    now = line.now()
+    eleven = local_time(local_date(now), OFFICE_HOUR)
+    until = eleven if now < eleven else local_time(local_date(now) + ONE_DAY, OFFICE_HOUR)
+    write_wish(line.home, until=until)
+    return Deed(said="forward", of=f"{local_date(until):%d.%m.%Y}", count=OFFICE_HOUR.hour, view=View.ALARMS)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from datetime import date, datetime, timedelta
 from datetime import time as wall_time
 from functools import partial
 
-from bijlighar.base.period import IST, ONE_DAY, days_between, local_midnight, local_time
+from bijlighar.base.period import IST, ONE_DAY, days_between, local_date, local_midnight, local_time
 from bijlighar.demo.children import Children
+from bijlighar.demo.controls import take_wish
 from bijlighar.demo.patience import insist
 from bijlighar.demo.people import People
 from bijlighar.demo.quiet import Quiet
@@ -31,6 +32,7 @@ OFFICE_CLOSES = wall_time(15, 0)
 DAY_MOMENTS = (NIGHT, MORNING, OFFICE_OPENS, OFFICE_CLOSES)
 PATIENCE_S = 60.0
 LIVE_STEP_S = 1.0
+FORWARD_MAX = timedelta(days=31)
 
 Tell = Callable[[date, int, int], None]
 Disturb = Callable[[datetime, Children], None]
@@ -135,13 +137,27 @@ def move(demo: Demo, *, now: datetime, disturb: Disturb | None = None) -> None:
 
 
 def keep_open(demo: Demo, *, stop: threading.Event) -> None:
-    """Let the demo's time pass as the machine's until told to stop."""
+    """Let the demo's time pass as the machine's until told to stop, and faster where a visitor wishes it."""
     while not stop.wait(LIVE_STEP_S):
         demo.children.check()
+        wish = take_wish(demo.home)
+        if wish is not None:
+            walk(demo, until=wish, stop=stop)
+            continue
         now = demo.line.now() + timedelta(seconds=LIVE_STEP_S)
         demo.meters.set_time(now)
         demo.providers.set_time(now)
         set_demo_time(demo.line.database, now=now)
+
+
+def walk(demo: Demo, *, until: datetime, stop: threading.Event) -> None:
+    """Let the time go on to `until`, by way of each day's moments; the people leave everything to the visitor."""
+    until = min(until, demo.line.now() + FORWARD_MAX)
+    while not stop.is_set() and demo.line.now() < until:
+        now = demo.line.now()
+        today = local_date(now)
+        moments = [local_time(day, at) for day in (today, today + ONE_DAY) for at in DAY_MOMENTS]
+        move(demo, now=min([until, *(moment for moment in moments if moment > now)]))
 
 
 def _next(demo: Demo, actions: Sequence[Action]) -> datetime:

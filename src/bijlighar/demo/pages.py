@@ -27,7 +27,7 @@ from bijlighar.runtime.line import Line
 from bijlighar.runtime.sessions import PORTAL_COOKIE, SESSION_COOKIE, cookie
 
 FIRST_PAGE = "/"
-PORTAL_PAGE = "/my"
+PORTAL_PAGE = "/me"
 PATH_MAX = 256
 Form = Body(media_type=RequestEncodingType.URL_ENCODED)
 Asked = Request[Any, Any, Any]
@@ -106,11 +106,21 @@ def restore_feeder(request: Asked, data: Annotated[WhatForm, Form]) -> Redirect:
     return _shown(request, deeds.restore_feeder(_line_of(request), feeder=data.feeder or None))
 
 
+@post("/demo/forward", sync_to_thread=True, opt=_OPEN)
+def forward(request: Asked) -> Redirect:
+    """Let the time of the town go on to the next moment at which supply may be cut and the office works."""
+    line = _line_of(request)
+    deed = deeds.forward(line)
+    return Redirect(
+        FIRST_PAGE, status_code=303, cookies=[flash(line, code=deed.said, of=deed.of, count=deed.count)]
+    )
+
+
 def routes(line: Line) -> tuple[HTTPRouteHandler, ...]:
     """Return the routes that only a demo has: none in a home that is not marked as one."""
     if not line.home.is_demo:
         return ()
-    return (sign_in, sign_in_consumer, tamper, pay, fail_feeder, restore_feeder)
+    return (sign_in, sign_in_consumer, tamper, pay, fail_feeder, restore_feeder, forward)
 
 
 def first_page(person: Person) -> str:

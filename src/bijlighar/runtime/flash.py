@@ -33,6 +33,10 @@ FLASHES: Mapping[str, Words] = MappingProxyType(
             hi="फीडर {of} फिर चालू: {count} मीटरों में बिजली लौटी।",
             en="Feeder {of} is back: {count} meters have supply again.",
         ),
+        "forward": Words(
+            hi="शहर का समय {of}, {count}:00 बजे तक आगे बढ़ रहा है; इसमें कुछ सेकंड लगते हैं।",
+            en="The town's time goes on to {count}:00 on {of}; that takes some seconds.",
+        ),
         "signed-in": Words(hi="आप {of} के नाम से साइन इन हैं।", en="You are signed in as {of}."),
     }
 )

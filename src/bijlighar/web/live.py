@@ -42,6 +42,8 @@ ROWS_SHARE = 5
 TOUCH_EVERY_S = 1.0
 BEAT_EVERY_S = 5.0
 CONSOLES_EVERY_S = 5.0
+#: A silence ends by itself, which nothing in the journal tells: so often it is looked whether it has.
+SILENCE_EVERY_S = 0.5
 SESSION_EVERY_BEATS = 6
 QUEUE_MAX = 500
 LISTENERS_MAX = 2_000
@@ -143,7 +145,7 @@ class Hub:
         changes = self._line.database.changes()
         moment = time.monotonic()
         state_at = rows_at = touch_at = moment
-        beat_at = consoles_at = moment
+        beat_at = consoles_at = again_at = moment
         waits_state = waits_rows = waits_touch = False
         with self._line.database.read() as connection:
             self._number = alarm_queries.last_number(connection)
@@ -156,8 +158,9 @@ class Hub:
                     waits_state, waits_rows = waits_state or found, waits_rows or found
                     if urgent:
                         state_at = moment
+                waits_state = waits_state or moment >= again_at
                 if waits_state and moment >= state_at:
-                    self._send_states()
+                    again_at = moment + self._send_states()
                     waits_state, state_at = False, moment + GATHER_S
                 if waits_rows and moment >= rows_at:
                     self._send_rows()
@@ -196,12 +199,16 @@ class Hub:
         with self._lock:
             return list(self._listeners)
 
-    def _send_states(self) -> None:
+    def _send_states(self) -> float:
+        """Tell everybody the state, and return after how long it is to be told again though nothing happened [s]."""
         now = self._line.now()
+        is_silenced = False
         for audience in self._audiences():
             with self._line.database.read() as connection:
                 state = self._state(connection, audience, now)
+            is_silenced = is_silenced or state["siren"]["silenced_until"] is not None
             self._publish(audience, _frame("state", {"number": self._number, **state}, self._number))
+        return SILENCE_EVERY_S if is_silenced else BEAT_EVERY_S
 
     def _send_rows(self) -> None:
         now = self._line.now()

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from bijlighar.base.words import LANGUAGES
 from bijlighar.offices.model import ROLES_OF_VIEW, Person, Session, View
+from bijlighar.runtime.flash import FLASH_COOKIE, flash_words
 from bijlighar.web.assets import asset_path
 from bijlighar.web.language import Writer, language_of
 from bijlighar.web.shared import line_of, session_of
@@ -100,12 +101,16 @@ def page(
     **facts: object,
 ) -> Response[str]:
     """Answer with a template, which is told who looks at it and where."""
-    return Response(
-        render(template, writer=writer_of(request), facts={**_shell(request), **facts}),
+    said = flash_words(request.cookies.get(FLASH_COOKIE))
+    response = Response(
+        render(template, writer=writer_of(request), facts={**_shell(request), "said": said, **facts}),
         media_type=MediaType.HTML,
         status_code=status_code,
         headers=dict(headers or {}),
     )
+    if said is not None:
+        response.delete_cookie(FLASH_COOKIE)
+    return response
 
 
 def is_partial(request: Request[Any, Any, Any]) -> bool:

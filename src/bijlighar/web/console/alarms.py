@@ -242,7 +242,7 @@ def silence(request: Asked) -> Answer:
 
 
 @post("/console/beat", sync_to_thread=True, opt={"act": Act.ARM_CONSOLE}, status_code=200)
-def take_beat(request: Asked, data: ConsoleBeat) -> dict[str, str]:
+def take_beat(request: Asked, data: Annotated[ConsoleBeat, Body()]) -> dict[str, str]:
     """Keep what a console tells of itself."""
     line = line_of(request)
     console = operations.beat(

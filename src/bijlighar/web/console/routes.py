@@ -2,9 +2,10 @@
 
 from litestar.types import ControllerRouterHandler
 
-from bijlighar.web.console import alarms, collections, commands, lists, losses, network, rollout
+from bijlighar.web.console import alarms, collections, commands, home, lists, losses, network, rollout
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *home.ROUTES,
     *alarms.ROUTES,
     *network.ROUTES,
     *lists.ROUTES,

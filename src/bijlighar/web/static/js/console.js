@@ -15,7 +15,7 @@ window.bijlighar = window.bijlighar || {};
   const byId = (id) => document.getElementById(id);
   const siren = bijlighar.siren;
   let state = null, wall = null, offset_ms = 0, isStale = true, lastHeard = null, others = {armed: false}, worker = null,
-    touchedAt = 0, touchTimer = null, held = [];
+    touchedAt = 0, touchTimer = null, isHeld = false;
 
   const text = (english, facts = {}) =>
     (texts[english] || english).replace(/\{(\w+)\}/g, (whole, name) => facts[name] ?? whole);
@@ -90,17 +90,19 @@ window.bijlighar = window.bijlighar || {};
     if (body.dataset.number === undefined || Number(body.dataset.number) < wall.number || wall.full) {
       if (wall.figures && byId("figures")) byId("figures").innerHTML = wall.figures;
     }
-    if (body.matches(":hover, :focus-within")) { held.push(wall); byId("held")?.removeAttribute("hidden"); patchInPlace(body, wall); return; }
+    if (isPointedAt(body)) { isHeld = true; byId("held")?.removeAttribute("hidden"); patchInPlace(body, wall); return; }
     byId("held")?.setAttribute("hidden", "");
-    held = [];
+    isHeld = false;
     patch(body, wall);
   }
+  // By the mouse, or by the keys; a button that was clicked keeps the focus, and that holds nothing.
+  const isPointedAt = (body) => body.matches(":hover") || Boolean(body.querySelector(":focus-visible"));
 
   // Under the pointer nothing moves: what stands is brought up to date in its place, the rest waits.
   function patchInPlace(body, change) {
     for (const row of change.rows) {
       const known = body.querySelector(`[data-key="${CSS.escape(row.key)}"]`);
-      if (known && known.outerHTML !== row.html && !known.contains(document.activeElement)) replace(known, row);
+      if (known) replace(known, row);
     }
   }
 
@@ -123,16 +125,19 @@ window.bijlighar = window.bijlighar || {};
   function parsed(row) {
     const holder = document.createElement("template");
     holder.innerHTML = row.html;
-    const element = holder.content.firstElementChild;
-    window.htmx?.process?.(element);
-    return element;
+    return holder.content.firstElementChild;
   }
   function replace(known, row) {
-    if (known.dataset.digest !== row.digest) known.replaceWith(parsed(row));
+    if (known.dataset.digest === row.digest) return;
+    const hadFocus = known.contains(document.activeElement), fresh = parsed(row);
+    known.replaceWith(fresh);
+    window.htmx?.process(fresh); // only what stands in the page is given its hands
+    if (hadFocus) fresh.focus({preventScroll: true});
   }
   function place(body, row) {
-    for (const other of body.children) if (other.dataset.sort > row.sort) return other.before(parsed(row));
-    body.append(parsed(row));
+    const fresh = parsed(row);
+    body.insertBefore(fresh, [...body.children].find((other) => other.dataset.sort > row.sort) ?? null);
+    window.htmx?.process(fresh);
   }
 
   function touch() {
@@ -160,7 +165,7 @@ window.bijlighar = window.bijlighar || {};
         siren.obey(state.siren);
         if (before && state.chimes > before.chimes) siren.chime();
         document.body.dataset.watched = String(state.watched);
-        touch();
+        if (before?.number !== state.number) touch();
       } else if (message.kind === "wall") {
         wall = message.data;
         showWall();
@@ -213,15 +218,20 @@ window.bijlighar = window.bijlighar || {};
     event.preventDefault();
   });
 
-  document.addEventListener("mouseover", () => held.length && setTimeout(release, 0));
-  function release() {
-    const body = byId("wall-rows");
-    if (!body || body.matches(":hover, :focus-within")) return;
-    const waiting = held;
-    held = [];
-    byId("held")?.setAttribute("hidden", "");
-    waiting.forEach((change) => patch(body, change));
+  for (const left of ["mouseover", "mouseout", "focusout"]) {
+    document.addEventListener(left, () => isHeld && setTimeout(() => isHeld && showWall(), 0));
   }
+
+  // What was refused is told above the page, whatever the answer was meant to replace; what is looked at again and
+  // again stays as it was.
+  document.addEventListener("htmx:response:error", ({detail: {ctx}}) => {
+    ctx.target = byId("said");
+    ctx.swap = ctx.sourceEvent?.type === "live" ? "none" : "innerHTML";
+    ctx.select = ctx.selectOOB = null;
+  });
+  document.addEventListener("htmx:after:request", ({detail: {ctx}}) => {
+    if (ctx.request.method !== "GET" && ctx.response.status < 400) byId("said")?.replaceChildren();
+  });
 
   function settle() {
     for (const link of document.querySelectorAll(".top nav a")) {

@@ -3,14 +3,14 @@
 "use strict";
 window.bijlighar = window.bijlighar || {};
 bijlighar.siren = (() => {
-  const TEST_TONE_S = 1, LOUD = 0.5, BEAT_MS = 10000, LOOK_MS = 1000, SHIFT_MS = 8 * 3600e3;
+  const TEST_TONE_S = 1, GESTURE_MS = 2000, LOUD = 0.5, LOUD_AFTER_S = 0.5, BEAT_MS = 10000, LOOK_MS = 1000, SHIFT_MS = 8 * 3600e3;
   const TONES = {
     TAMPER: {type: "square", hz: 900, sweep: 350, rate: 1.2},
     ESCALATED: {type: "sawtooth", hz: 1150, sweep: 450, rate: 3},
     SYSTEM: {type: "square", hz: 520, sweep: 90, rate: 0.6},
   };
   let state = "off", reason = "", heardAt = null, armedSince = 0, context = null, gain = null, tone = null, sweep = null,
-    depth = null, analyser = null, wakeLock = null, lastTime = 0, moved = false, isStale = true, quiet_s = null, server = null;
+    depth = null, analyser = null, wakeLock = null, lastTime = 0, moved = false, loudAt = 0, isStale = true, quiet_s = null, server = null;
   const listeners = [];
 
   function consoleId() {
@@ -62,7 +62,9 @@ bijlighar.siren = (() => {
     become("arming");
     try {
       if (!context) build();
-      await context.resume();
+      // without a gesture this waits for one, and for so long nothing would be said
+      await Promise.race([context.resume(), new Promise((done) => setTimeout(done, GESTURE_MS))]);
+      if (context.state !== "running") return become("not_armed", "gesture");
       lockScreen();
       choose("TAMPER");
       gain.gain.setTargetAtTime(LOUD, context.currentTime, 0.005);
@@ -94,6 +96,7 @@ bijlighar.siren = (() => {
     const next = !server.required ? "armed" : server.sounding ? "sounding" : "silenced";
     if (next === "sounding") choose(server.level);
     gain.gain.setTargetAtTime(next === "sounding" ? LOUD : 0, context.currentTime, 0.005);
+    if (next === "sounding" && document.body.dataset.loud !== "true") loudAt = context.currentTime;
     document.body.dataset.loud = String(next === "sounding");
     if (next !== state) {
       state = next;
@@ -146,7 +149,7 @@ bijlighar.siren = (() => {
   }
 
   function rms() {
-    if (!analyser || document.body.dataset.loud !== "true") return null;
+    if (!analyser || document.body.dataset.loud !== "true" || context.currentTime - loudAt < LOUD_AFTER_S) return null;
     const samples = new Float32Array(analyser.fftSize);
     analyser.getFloatTimeDomainData(samples);
     return Math.sqrt(samples.reduce((sum, value) => sum + value * value, 0) / samples.length);
