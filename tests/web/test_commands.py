@@ -221,6 +221,8 @@ class TestWorkByHand:
 
         assert f'<tr class="out forbidden" data-order="{handed_over}">' in html
         assert "विच्छेदन न करें" in html
+        assert '<span class="print-only">☐</span>' not in html
+        assert "मौके पर कार्य (0)" in signed_in_client(line, "asha").get("/commands").text
 
     @pytest.mark.parametrize("fields", [{}, {"done": "perhaps"}, {"done": "yes", "at": "noon"}])
     def test_takes_nothing_that_it_does_not_understand(

@@ -22,7 +22,8 @@ from bijlighar.dlms.is15959_events import event_words
 from bijlighar.headend import rules as headend_rules
 from bijlighar.headend.model import ControlAction
 from bijlighar.offices import queries as offices
-from bijlighar.offices.model import ROLES_OF_ACT, ROLES_OF_VIEW, Act, Person, View
+from bijlighar.offices.model import ROLES_OF_VIEW, Act, Person, View
+from bijlighar.web.console.lists import may
 from bijlighar.web.export import csv_response, plain_rupees
 from bijlighar.web.pages import first_page, page, writer_of
 from bijlighar.web.shared import line_of, signed_in
@@ -244,11 +245,6 @@ def resume(request: Request[Any, Any, Any], data: Annotated[Resumption, Form]) -
     return Redirect("/commands" if _sees(person) else first_page(person), status_code=303)
 
 
-def may(person: Person, act: Act) -> bool:
-    """Return whether a person's roles allow an act; their offices are asked by the door."""
-    return bool(person.roles & ROLES_OF_ACT[act])
-
-
 def _sees(person: Person) -> bool:
     return bool(person.roles & ROLES_OF_VIEW[View.COMMANDS])
 
@@ -287,7 +283,7 @@ def _queue(request: Request[Any, Any, Any], group: str) -> dict[str, Any]:
         "all_count": sum(queue.counts.values()),
         "chosen": chosen,
         "halts": halts,
-        "hand_count": len(work),
+        "hand_count": sum(not each.forbidden for each in work),
         "halted_place": place,
         "may_halt": may(person, Act.HALT),
         "may_resume": may(person, Act.RESUME),
