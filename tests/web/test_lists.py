@@ -146,6 +146,10 @@ class TestList:
             assert "Name N1" not in answer.text
         assert f"/lists/{number}" not in client.get("/lists").text
 
+    @pytest.mark.parametrize("path", ["/lists/0", "/lists/99999999999999999999", "/lists/7", "/lists/x"])
+    def test_of_no_such_number_is_refused_like_any_other_address(self, line: Line, path: str):
+        assert signed_in_client(line, "asha").get(path).status_code in (400, 404)
+
     def test_goes_out_as_a_table(self, line: Line, world: World):
         number = world.draw()
 

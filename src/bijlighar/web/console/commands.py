@@ -23,7 +23,7 @@ from bijlighar.headend import rules as headend_rules
 from bijlighar.headend.model import ControlAction
 from bijlighar.offices import queries as offices
 from bijlighar.offices.model import ROLES_OF_VIEW, Act, Person, View
-from bijlighar.web.console.lists import may
+from bijlighar.web.console.lists import NumberInPath, may
 from bijlighar.web.export import csv_response, plain_rupees
 from bijlighar.web.pages import first_page, page, writer_of
 from bijlighar.web.shared import line_of, signed_in
@@ -142,7 +142,7 @@ def export_commands(request: Request[Any, Any, Any], group: Group = "") -> Respo
 
 
 @get("/commands/{number:int}", sync_to_thread=True, opt={"view": View.COMMANDS})
-def show_command(request: Request[Any, Any, Any], number: int) -> Response[str]:
+def show_command(request: Request[Any, Any, Any], number: NumberInPath) -> Response[str]:
     """Show everything that is known of one order."""
     line, person = line_of(request), signed_in(request).person
     now = line.now()
@@ -184,7 +184,7 @@ def show_hand_work(request: Request[Any, Any, Any]) -> Response[str]:
 
 @post("/commands/{number:int}/hand", sync_to_thread=True, opt={"act": Act.RECORD_MANUAL_ORDER})
 def record_hand_work(
-    request: Request[Any, Any, Any], number: int, data: Annotated[HandReport, Form]
+    request: Request[Any, Any, Any], number: NumberInPath, data: Annotated[HandReport, Form]
 ) -> Redirect:
     """Record what was done at a meter."""
     line, person = line_of(request), signed_in(request).person

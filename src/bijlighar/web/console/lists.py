@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import Body, FromPath, PathParameter, QueryParameter
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import Connection
@@ -40,6 +40,8 @@ LISTS_SHOWN = 50
 NOW = Words(hi="अभी", en="now")
 TEXT_MAX = 64
 DIGITS_MAX = 9
+#: More than this no database counts to.
+NumberInPath = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 Form = Body(media_type=RequestEncodingType.URL_ENCODED)
 Text = Annotated[str, QueryParameter(max_length=TEXT_MAX)]
 
@@ -162,7 +164,7 @@ def draw_up(request: Request[Any, Any, Any], data: Annotated[DrawUp, Form]) -> R
 @get("/lists/{number:int}", sync_to_thread=True, opt={"view": View.LISTS})
 def show_list(
     request: Request[Any, Any, Any],
-    number: int,
+    number: NumberInPath,
     days: Text = "",
     rupees: Text = "",
     category: Text = "",
@@ -190,7 +192,7 @@ def show_list(
 
 
 @get("/lists/{number:int}/list.csv", sync_to_thread=True, opt={"view": View.LISTS})
-def export_list(request: Request[Any, Any, Any], number: int) -> Response[bytes]:
+def export_list(request: Request[Any, Any, Any], number: NumberInPath) -> Response[bytes]:
     """Give a list as a table for spreadsheets."""
     line, writer = line_of(request), writer_of(request)
     with line.database.read() as connection:
@@ -239,7 +241,7 @@ def export_list(request: Request[Any, Any, Any], number: int) -> Response[bytes]
 
 
 @get("/lists/{number:int}/approve", sync_to_thread=True, opt={"act": Act.APPROVE_LIST})
-def show_approval(request: Request[Any, Any, Any], number: int) -> Response[str]:
+def show_approval(request: Request[Any, Any, Any], number: NumberInPath) -> Response[str]:
     """Show what approving a list now would decide; nothing is approved."""
     line, person = line_of(request), signed_in(request).person
     now = line.now()
@@ -269,7 +271,9 @@ def show_approval(request: Request[Any, Any, Any], number: int) -> Response[str]
 
 
 @post("/lists/{number:int}/approve", sync_to_thread=True, opt={"act": Act.APPROVE_LIST})
-def approve(request: Request[Any, Any, Any], number: int, data: Annotated[Approval, Form]) -> Redirect:
+def approve(
+    request: Request[Any, Any, Any], number: NumberInPath, data: Annotated[Approval, Form]
+) -> Redirect:
     """Approve a list under the number of rows that was confirmed."""
     line, person = line_of(request), signed_in(request).person
     operations.approve(
@@ -285,7 +289,7 @@ def approve(request: Request[Any, Any, Any], number: int, data: Annotated[Approv
 
 
 @get("/lists/{number:int}/{account:str}", sync_to_thread=True, opt={"view": View.LISTS})
-def explain(request: Request[Any, Any, Any], number: int, account: str) -> Response[str]:
+def explain(request: Request[Any, Any, Any], number: NumberInPath, account: FromPath[str]) -> Response[str]:
     """Explain one row: what is owed, what was told, and every guard's verdict, when it was decided and now."""
     line, person = line_of(request), signed_in(request).person
     with line.database.read() as connection:
