@@ -415,6 +415,31 @@ class TestTakeDownMeter:
                 operations.take_down_meter(connection, usage_point="U3", meter="M3", at=SINCE_EVER)
 
 
+class TestHangings:
+    AT = datetime(2026, 5, 4, 5, 12, tzinfo=UTC)
+
+    def test_are_all_that_each_of_many_meters_ever_had(self, town):
+        with town.write() as connection:
+            operations.take_down_meter(connection, usage_point="U1", meter="M1", at=self.AT)
+            device = queries.end_device(connection, serial="M1")
+            operations.take_down_meter(connection, usage_point="U3", meter="M3", at=self.AT)
+            operations.hang_meter(connection, usage_point="U3", device=device, at=self.AT)
+
+            found = queries.hangings(connection, meters=["M1", "M3", "STRAY"])
+
+            assert {meter: [row.usage_point for row in rows] for meter, rows in found.items()} == {
+                "M1": ["U1", "U3"],
+                "M3": ["U3"],
+            }
+            assert found["M1"] == queries.installations(connection, meter="M1")
+            assert queries.hangings(connection, meters=()) == {}
+
+    def test_are_looked_up_for_more_than_one_statement_holds(self, town):
+        many = [f"S{place}" for place in range(1_200)]
+        with town.read() as connection:
+            assert set(queries.hangings(connection, meters=[*many, "M1", "M2"])) == {"M1", "M2"}
+
+
 class TestQueries:
     def test_name_what_is_unknown(self, database):
         with database.read() as connection:

@@ -21,7 +21,7 @@ from bijlighar.base.period import moment_of
 DAY = timedelta(hours=24)
 QUARTERS = 96
 #: As many of the last alarms are looked at one by one to tell when a flood began.
-TIMES_MAX = 500
+TIMES_MAX = 250
 #: What one person can answer in ten minutes (ISA-18.2: one is acceptable, two can be managed).
 TARGET_10_MIN = 1
 

@@ -39,13 +39,13 @@ JOURNAL_NAMES: Mapping[JournalEvent, Words] = MappingProxyType(
     {
         JournalEvent.RAISED: Words(hi="अलार्म आया", en="raised"),
         JournalEvent.REPEATED: Words(hi="फिर हुआ", en="occurred again"),
-        JournalEvent.RECURRED: Words(hi="फिर हुआ, दोबारा अस्वीकृत", en="occurred again, not acknowledged"),
-        JournalEvent.CLEARED: Words(hi="समाप्त, पर अस्वीकृत", en="over, not acknowledged"),
+        JournalEvent.RECURRED: Words(hi="फिर हुआ, स्वीकृति शेष", en="occurred again, not acknowledged"),
+        JournalEvent.CLEARED: Words(hi="समाप्त, स्वीकृति शेष", en="over, not acknowledged"),
         JournalEvent.ENDED: Words(hi="समाप्त", en="over"),
         JournalEvent.ACKNOWLEDGED: Words(hi="स्वीकृत", en="acknowledged"),
         JournalEvent.TAKEN_BACK: Words(hi="स्वीकृति वापस ली", en="acknowledgement taken back"),
         JournalEvent.LAPSED: Words(
-            hi="स्वीकृति के बाद कोई कार्रवाई नहीं, फिर अस्वीकृत", en="acknowledged, but nobody acted: open again"
+            hi="स्वीकृति के बाद कोई कार्रवाई नहीं, फिर खुला", en="acknowledged, but nobody acted: open again"
         ),
         JournalEvent.ESCALATED: Words(hi="ऊपर सूचित", en="escalated"),
         JournalEvent.NOTED: Words(hi="टिप्पणी", en="note"),

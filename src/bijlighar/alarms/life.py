@@ -77,9 +77,9 @@ OPEN_STATES = frozenset(AlarmState) - {AlarmState.NORMAL}
 
 STATE_NAMES: Mapping[AlarmState, Words] = MappingProxyType(
     {
-        AlarmState.UNACKNOWLEDGED: Words(hi="नया, अस्वीकृत", en="new, not acknowledged"),
+        AlarmState.UNACKNOWLEDGED: Words(hi="नया, स्वीकृति शेष", en="new, not acknowledged"),
         AlarmState.ACKNOWLEDGED: Words(hi="स्वीकृत, जारी", en="acknowledged, still there"),
-        AlarmState.CLEARED: Words(hi="समाप्त, पर अस्वीकृत", en="over, not acknowledged"),
+        AlarmState.CLEARED: Words(hi="समाप्त, स्वीकृति शेष", en="over, not acknowledged"),
         AlarmState.NORMAL: Words(hi="सामान्य", en="normal"),
     }
 )

@@ -57,18 +57,15 @@ class Batch:
 
 
 class Places:
-    """Where meters hung, each looked up once."""
+    """Where some meters hung, looked up in one go."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Know nothing yet."""
-        self._connection = connection
-        self._rows: dict[str, tuple[Installation, ...]] = {}
+    def __init__(self, connection: Connection, *, meters: Iterable[str]) -> None:
+        """Look the meters up."""
+        self._rows = registry.hangings(connection, meters=set(meters))
 
     def hanging(self, *, meter: str, at: datetime) -> Installation | None:
         """Return where a meter hung at a moment; if it did not hang then, where it hung last."""
-        if meter not in self._rows:
-            self._rows[meter] = registry.installations(self._connection, meter=meter)
-        rows = self._rows[meter]
+        rows = self._rows.get(meter, ())
         fitting = [row for row in rows if row.hangs_at(at)]
         return (fitting or rows)[-1] if rows else None
 
@@ -76,7 +73,8 @@ class Places:
 def follow(connection: Connection, *, events: Sequence[MeterEvent], table: AlarmTable, now: datetime) -> None:
     """Raise and clear alarms by events, in their order."""
     batch = Batch(connection, sources=(event.meter for event in events), now=now)
-    places = Places(connection)
+    loud = {*table.priorities, *table.uncommanded}
+    places = Places(connection, meters=(event.meter for event in events if event.code in loud))
     for event in events:
         restored = rules.restored_code(event.code)
         if restored is not None:

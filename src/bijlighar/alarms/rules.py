@@ -30,6 +30,8 @@ from bijlighar.dlms.is15959_events import EVENTS, RELAY_CLOSED, RELAY_OPENED, ev
 from bijlighar.headend.model import ControlAction, ControlCommand
 
 HOURS_MAX = 24 * 366
+#: What a meter tells as it loses supply and gets it back: the first breath (86) ends the last gasp (85).
+PUSHED_ENDS = {86: 85}
 #: The command that explains an event of the relay.
 ACTION_OF_EVENT = {RELAY_OPENED: ControlAction.DISCONNECT, RELAY_CLOSED: ControlAction.RECONNECT}
 #: How far the meter's clock and the way of a command may lie apart.
@@ -139,7 +141,7 @@ def restored_code(code: int) -> int | None:
     (201, None)
     """
     event = EVENTS.get(code)
-    return None if event is None else event.restores
+    return PUSHED_ENDS.get(code) if event is None or event.restores is None else event.restores
 
 
 def returns(code: int) -> bool:
@@ -149,7 +151,7 @@ def returns(code: int) -> bool:
     >>> returns(201), returns(251)
     (True, False)
     """
-    if code in SYSTEM_CODES:
+    if code in SYSTEM_CODES or code in PUSHED_ENDS.values():
         return True
     event = EVENTS.get(code)
     return event is not None and event.restored_by is not None

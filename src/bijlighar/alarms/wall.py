@@ -105,7 +105,7 @@ class WallCounts:
     stale: those that have been open for longer than a day.
     last_10_min: how many were raised; `target_10_min`: what one person can answer; `flood_since`: since when they are
         far too many.
-    median_ack_s: the median time to acknowledge in the last 24 hours [s].
+    median_ack_s: the median time to acknowledge, of the last answers of 24 hours [s].
     quarters: how many were raised in each quarter of an hour of the last 24 hours, the present one last.
     siren_required: whether the siren is called for; `siren_alarm`: by which alarm first; `sounding`: whether it is
         not silenced either.

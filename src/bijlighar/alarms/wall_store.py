@@ -19,7 +19,7 @@ from bijlighar.alarms.model import AlarmState, Priority
 from bijlighar.alarms.rules import CODE_MAX
 from bijlighar.alarms.store import alarm_table, is_open, seen_by
 
-ANSWERS_MAX = 1_000
+ANSWERS_MAX = 300
 
 Index(
     "ix_alarms_alarm_wall",

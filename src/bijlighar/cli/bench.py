@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bijlighar.bench import decoding, rating, storing, validating
+from bijlighar.bench import alarming, decoding, rating, storing, validating
 from bijlighar.bench.measuring import Say
 from bijlighar.cli.common import format_option, print_json, print_line, print_table
 
@@ -203,3 +203,48 @@ def rounded(found: Any) -> Any:  # noqa: ANN401 - a JSON document
     if isinstance(found, list):
         return [rounded(value) for value in found]
     return round(found, DECIMALS) if isinstance(found, float) else found
+
+
+@bench.command(name="alarm")
+@click.option("--listeners", type=click.IntRange(1, 1_000), default=alarming.LISTENERS, show_default=True)
+@click.option(
+    "--events",
+    type=click.IntRange(0, 2_000),
+    default=alarming.EVENTS_PER_S,
+    show_default=True,
+    help="Other events a second.",
+)
+@click.option(
+    "--sirens",
+    type=click.IntRange(2, 1_000),
+    default=alarming.SIRENS,
+    show_default=True,
+    help="Tampers that are timed.",
+)
+@format_option()
+def alarm(listeners: int, events: int, sirens: int, output_format: str) -> None:
+    """
+    Time a tamper from the meter's bytes on the socket to the siren's banner in a real browser.
+
+    Beside it consoles listen and other meters report events; each event is stored before it is shown.
+    """
+    with progress() as say:
+        found = alarming.alarm(say=say, listeners=listeners, events_per_s=events, sirens=sirens)
+    if output_format == "json":
+        print_json(found)
+        return
+    times = found["push_to_siren_ms"]
+    print_table(
+        title="Milliseconds from the push to the siren · मिलीसेकंड",
+        columns=("p50", "p99", "longest", "consoles", "events/s", "timed"),
+        rows=[
+            (
+                times["p50"],
+                times["p99"],
+                round(times["max"], 1),
+                found["listeners"],
+                found["events_per_s_reached"],
+                found["sirens"],
+            )
+        ],
+    )

@@ -8,6 +8,7 @@ quarantine and changes nothing else.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -33,6 +34,7 @@ from bijlighar.headend.errors import BrokenSettings
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import MeterKeys
 from bijlighar.headend.push_store import PushState
+from bijlighar.headend.push_storer import PushStorer
 from bijlighar.readings import operations as readings
 from bijlighar.readings.model import MeterEvent
 from bijlighar.storage.engine import Database
@@ -58,6 +60,7 @@ class PushListener:
         self._clock = clock
         self._server: asyncio.Server | None = None
         self._permits = asyncio.Semaphore(head_end.settings.push_connections)
+        self._storer = PushStorer(store=self._store_many)
 
     async def start(self, *, host: str, port: int) -> None:
         """
@@ -65,6 +68,7 @@ class PushListener:
 
         :raises BrokenSettings: if the address cannot be listened on.
         """
+        self._storer.start()
         try:
             self._server = await asyncio.start_server(self._serve, host=host, port=port)
         except OSError as problem:
@@ -85,6 +89,30 @@ class PushListener:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        await self._storer.close()
+
+    def _store_many(self, waiting: Sequence["_Taken"]) -> list[RemoteProtocolError | None]:
+        """Store pushes in one transaction and return, for each, why it was refused; None if it is stored."""
+        now = self._clock.now()
+        refusals: list[RemoteProtocolError | None] = []
+        with self._database.write() as connection:
+            events: list[MeterEvent] = []
+            for taken in waiting:
+                state = push_store.hold(connection, meter=taken.meter)
+                if taken.counter < state.counter:
+                    refusals.append(
+                        Replayed(
+                            f"a push of meter {taken.meter} carries counter {taken.counter} after {state.counter}",
+                            expected=state.counter + 1,
+                        )
+                    )
+                    continue
+                events += alert_events(meter=taken.meter, alert=taken.alert, state=state, now=now)
+                after = state_after(alert=taken.alert, counter=taken.counter, state=state)
+                push_store.write(connection, state=after, now=now)
+                refusals.append(None)
+            readings.append_events(connection, events=events, now=now)
+        return refusals
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
@@ -93,10 +121,17 @@ class PushListener:
             head_end=self._head_end,
             clock=self._clock,
             peer=str(peer[0]) if isinstance(peer, tuple) else UNKNOWN_SENDER,
+            storer=self._storer,
         )
-        with contextlib.suppress(OSError, TimeoutError):  # the meter hung up; what it sent before is stored
-            async with self._permits:
-                await self._take_all(reader, connection)
+        try:
+            with contextlib.suppress(
+                OSError, TimeoutError
+            ):  # the meter hung up; what it sent before is stored
+                async with self._permits:
+                    await self._take_all(reader, connection)
+        except BaseException:
+            writer.transport.abort()  # not hung up in good order: the meter sends again
+            raise
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
@@ -108,17 +143,20 @@ class PushListener:
             async with asyncio.timeout(self._head_end.settings.push_timeout_s):
                 data = await reader.read(READ_OCTETS)
             if not data:
-                connection.end()
+                await connection.end()
                 return
             octets += len(data)
-            if connection.take(data):
+            if await connection.take(data):
                 return
 
 
 class _PushConnection:
     """What one connection has sent."""
 
-    def __init__(self, *, database: Database, head_end: HeadEnd, clock: Clock, peer: str) -> None:
+    def __init__(
+        self, *, database: Database, head_end: HeadEnd, clock: Clock, peer: str, storer: "PushStorer[_Taken]"
+    ) -> None:
+        self._storer = storer
         self._database = database
         self._head_end = head_end
         self._clock = clock
@@ -128,7 +166,7 @@ class _PushConnection:
         self._title = b""
         self._unread = b""
 
-    def take(self, data: bytes) -> bool:
+    async def take(self, data: bytes) -> bool:
         """Take octets, and return whether every push in what has come is settled and none is half here."""
         self._receiver.receive_data(data)
         self._unread = (self._unread + data)[-push.PUSH_OCTETS_MAX :]
@@ -140,18 +178,18 @@ class _PushConnection:
                 pushed = self._receiver.next_event()
                 if not isinstance(pushed, Pushed):
                     return settled and not self._unread
-                self._store(pushed)
+                await self._store(pushed)
             except RemoteProtocolError as problem:
-                self._refuse(problem)
+                await self._refuse(problem)
                 if not self._receiver.last_frame:
                     return True  # not even a frame: what follows has no beginning
             settled = True
             self._unread = self._unread[len(self._receiver.last_frame) :]
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Count a message that broke off."""
         if self._unread:
-            self._refuse(Truncated("the connection ended in the middle of a push"))
+            await self._refuse(Truncated("the connection ended in the middle of a push"))
 
     def _security_for(self, title: bytes) -> Security | None:
         self._title = title
@@ -167,34 +205,30 @@ class _PushConnection:
             next_counter=_never,
         )
 
-    def _refuse(self, problem: RemoteProtocolError) -> None:
-        with self._database.write() as connection:
-            push_store.quarantine(
-                connection,
-                sender=self._title.hex() or self._peer,
-                code=problem.code,
-                note=str(problem),
-                frame=self._receiver.last_frame or self._unread,
-                now=self._clock.now(),
-            )
+    async def _refuse(self, problem: RemoteProtocolError) -> None:
+        sender, frame = self._title.hex() or self._peer, self._receiver.last_frame or self._unread
 
-    def _store(self, pushed: Pushed) -> None:
+        def keep() -> None:
+            with self._database.write() as connection:
+                push_store.quarantine(
+                    connection,
+                    sender=sender,
+                    code=problem.code,
+                    note=str(problem),
+                    frame=frame,
+                    now=self._clock.now(),
+                )
+
+        await asyncio.to_thread(keep)
+
+    async def _store(self, pushed: Pushed) -> None:
         keys = self._keys
         if keys is None or pushed.counter is None or not pushed.authenticated:
             raise Unprotected("a push without a tag is not accepted")
-        now = self._clock.now()
-        alert = read_alert(pushed.notification)
-        with self._database.write() as connection:
-            state = push_store.hold(connection, meter=keys.serial)
-            if pushed.counter < state.counter:
-                raise Replayed(
-                    f"a push of meter {keys.serial} carries counter {pushed.counter} after {state.counter}",
-                    expected=state.counter + 1,
-                )
-            events = alert_events(meter=keys.serial, alert=alert, state=state, now=now)
-            readings.append_events(connection, events=events, now=now)
-            after = state_after(alert=alert, counter=pushed.counter, state=state)
-            push_store.write(connection, state=after, now=now)
+        taken = _Taken(meter=keys.serial, counter=pushed.counter, alert=read_alert(pushed.notification))
+        refusal = await self._storer.store(taken)
+        if refusal is not None:
+            raise refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +242,15 @@ class Alert:
     at: datetime | None
     number: int
     word: BitString
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A genuine alert that waits to be stored."""
+
+    meter: str
+    counter: int
+    alert: Alert
 
 
 def read_alert(notification: Notification) -> Alert:

@@ -145,6 +145,15 @@ def installations(
     )
 
 
+def hangings(connection: Connection, *, meters: Collection[str]) -> Mapping[str, tuple[Installation, ...]]:
+    """Return where each of many meters hung, by place and time; one that never hung is left out."""
+    found: dict[str, tuple[Installation, ...]] = {}
+    for part in _in_parts(meters):
+        for row in store.installations(connection, meters=part):
+            found[row.meter] = (*found.get(row.meter, ()), row)
+    return found
+
+
 def network_changes(connection: Connection, *, after: int) -> tuple[NetworkChange, ...]:
     """Return the changes of who hangs where after a number, in order."""
     return store.changes(connection, after=after)

@@ -314,6 +314,7 @@ def installations(
     account: str | None = None,
     accounts: Sequence[str] | None = None,
     meter: str | None = None,
+    meters: Sequence[str] | None = None,
     transformer: str | None = None,
     usage_point: str | None = None,
 ) -> tuple[Installation, ...]:
@@ -327,6 +328,8 @@ def installations(
             statement = statement.where(_installation.c[name] == value)
     if accounts is not None:
         statement = statement.where(_installation.c.account.in_(accounts))
+    if meters is not None:
+        statement = statement.where(_installation.c.meter.in_(meters))
     return tuple(
         Installation(**{**row, "meter_type": MeterType(row["meter_type"])})
         for row in connection.execute(statement).mappings()

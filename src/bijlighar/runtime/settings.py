@@ -44,7 +44,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "web.public_url", "", "How consumers and providers reach the web server; empty = http://host:port."
     ),
-    Setting("worker.poll_s", 0.5, "Longest pause of an idle worker [s]."),
+    Setting(
+        "worker.poll_s", 0.02, "Pause of an idle worker before it asks whether anything was committed [s]."
+    ),
     Setting("headend.title", "424A4C4748454144", "The head-end's system title, 8 octets in hex."),
     Setting("headend.push_host", "127.0.0.1", "Address that listens for the meters' alerts."),
     Setting("headend.push_port", 4059, "Port that listens for the meters' alerts; 0 = do not listen."),

@@ -10,7 +10,7 @@ from litestar.template.base import csrf_token
 from markupsafe import Markup
 
 from bijlighar.base.words import LANGUAGES
-from bijlighar.offices.model import ROLES_OF_VIEW, Person, Session, View
+from bijlighar.offices.model import ROLES_OF_ACT, ROLES_OF_VIEW, Act, Person, Session, View
 from bijlighar.runtime.flash import FLASH_COOKIE, flash_words
 from bijlighar.web.assets import asset_path
 from bijlighar.web.language import Writer, language_of
@@ -58,6 +58,11 @@ def menu(person: Person) -> list[tuple[View, str, str]]:
     return [entry for entry in MENU if person.roles & ROLES_OF_VIEW[entry[0]]]
 
 
+def may_arm(person: Person) -> bool:
+    """Return whether a person's browser sounds the siren."""
+    return bool(person.roles & ROLES_OF_ACT[Act.ARM_CONSOLE])
+
+
 def first_page(person: Person) -> str:
     """Return where a person's work begins."""
     return next((path for _, path, _ in menu(person)), "/")
@@ -82,6 +87,7 @@ def environment() -> Environment:
     made.globals["asset"] = asset_path
     made.globals["languages"] = LANGUAGES
     made.globals["menu"] = menu
+    made.globals["may_arm"] = may_arm
     made.globals["live_texts"] = live_texts
     return made
 

@@ -42,6 +42,11 @@ STATUS_OF = {
     "arrears.nothing-running": 409,
     "alarms.unknown-alarm": 404,
     "alarms.already-acknowledged": 409,
+    "alarms.nothing-to-take-back": 409,
+    "alarms.nothing-to-silence": 409,
+    "alarms.already-proposed": 409,
+    "alarms.already-decided": 409,
+    "alarms.unknown-proposal": 404,
     "demo.town-not-running": 503,
     "demo.nothing-left": 409,
 }

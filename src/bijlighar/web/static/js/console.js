@@ -67,7 +67,7 @@ window.bijlighar = window.bijlighar || {};
   }
 
   function showSiren(pill) {
-    const watched = document.body.dataset.watched !== "false";
+    const watched = document.body.dataset.watched !== "false" && document.body.dataset.console === "true";
     const isArmed = ["armed", "sounding", "silenced"].includes(siren.state);
     const elsewhere = !isArmed && others.armed;
     pill.hidden = !watched;
@@ -191,6 +191,53 @@ window.bijlighar = window.bijlighar || {};
     addEventListener("pagehide", () => worker.postMessage({kind: "leave"}));
     addEventListener("pageshow", (event) => event.persisted && location.reload());
   }
+
+  // ---- going on without leaving -------------------------------------------------------------------------------
+  // A page that is loaded anew must ask again whether its tone is heard. While the siren is armed, pages are
+  // therefore put into the one that stands; anything else than a page of the console is loaded as ever.
+  const staysArmed = () => ["armed", "sounding", "silenced"].includes(siren.state);
+
+  async function visit(url, options = {}, keep = false) {
+    let answer;
+    try {
+      answer = await fetch(url, {...options, headers: {accept: "text/html"}});
+    } catch (problem) {
+      return showHead();
+    }
+    const isPage = (answer.headers.get("content-type") || "").startsWith("text/html");
+    const next = isPage ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+    const page = next?.getElementById("page");
+    if (!page || next.body.dataset.live !== document.body.dataset.live) return location.assign(answer.url || url);
+    for (const link of next.head.querySelectorAll("link[rel=stylesheet]")) {
+      if (!document.head.querySelector(`link[href="${link.getAttribute("href")}"]`)) document.head.append(document.importNode(link));
+    }
+    document.title = next.title;
+    byId("page").replaceWith(document.importNode(page, true));
+    if (!keep) history.pushState({}, "", answer.url);
+    window.htmx?.process?.(byId("page"));
+    window.scrollTo(0, 0);
+    settle();
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!staysArmed() || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    if (link.hash && link.pathname === location.pathname) return;
+    if (/\.(csv|pdf)$/.test(link.pathname) || link.pathname.startsWith("/me")) return;
+    event.preventDefault();
+    visit(link.href);
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target, button = event.submitter;
+    if (event.defaultPrevented || !staysArmed() || form.hasAttribute("hx-post") || form.hasAttribute("hx-get")) return;
+    if (["/sign-out", "/language"].includes(new URL(form.action).pathname)) return;
+    event.preventDefault();
+    const fields = new URLSearchParams(new FormData(form, button));
+    if (form.method === "get") visit(`${new URL(form.action).pathname}?${fields}`);
+    else visit(button?.getAttribute("formaction") || form.action, {method: "POST", body: fields});
+  });
+  addEventListener("popstate", () => (staysArmed() ? visit(location.href, {}, true) : location.reload()));
 
   // ---- hands --------------------------------------------------------------------------------------------------
   document.addEventListener("click", (event) => {
