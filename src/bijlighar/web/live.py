@@ -3,8 +3,8 @@ What consoles are told while they look: one watcher for all, one stream of serve
 
 The watcher is a thread that asks the database whether anything was committed, reads the journal of alarms where
 something was, and writes each frame once for everybody who sees the same (same offices, same language). What concerns
-the siren leaves at once; everything else is gathered for up to `GATHER_S`. A frame carries counts, never a difference
-of counts: a browser that missed one is right again with the next.
+the siren leaves at once, if it has changed; everything else is gathered. A frame carries counts, never a difference of
+counts: a browser that missed one is right again with the next.
 """
 
 import asyncio
@@ -69,9 +69,10 @@ class Listener:
 
 @dataclass(slots=True)
 class _Seen:
-    """What an audience was last shown of the wall: the digest of each row by its key."""
+    """What an audience was last told: the digest of each row of the wall by its key, and the state."""
 
     rows: dict[str, str] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 class Hub:
@@ -207,7 +208,11 @@ class Hub:
             with self._line.database.read() as connection:
                 state = self._state(connection, audience, now)
             is_silenced = is_silenced or state["siren"]["silenced_until"] is not None
-            self._publish(audience, _frame("state", {"number": self._number, **state}, self._number))
+            seen = self._seen.setdefault(audience, _Seen())
+            told = {name: value for name, value in state.items() if name != "at"}
+            if told != seen.state:
+                seen.state = told
+                self._publish(audience, _frame("state", {"number": self._number, **state}, self._number))
         return SILENCE_EVERY_S if is_silenced else BEAT_EVERY_S
 
     def _send_rows(self) -> None:
