@@ -3,8 +3,8 @@ What consoles are told while they look: one watcher for all, one stream of serve
 
 The watcher is a thread that asks the database whether anything was committed, reads the journal of alarms where
 something was, and writes each frame once for everybody who sees the same (same offices, same language). What concerns
-the siren leaves at once, if it has changed; everything else is gathered. A frame carries counts, never a difference of
-counts: a browser that missed one is right again with the next.
+the siren leaves at once, if it has changed; everything else is gathered. A frame carries counts, never a difference
+of counts: a browser that missed one is right again with the next.
 """
 
 import asyncio
