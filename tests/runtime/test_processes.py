@@ -81,10 +81,10 @@ def walking(line: Line, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walking]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
-    """The wall clock of the runner; what stands in the list is added to it."""
+    """The clock of the runner, which only goes forward; what stands in the list is added to it."""
     ahead = [timedelta(0)]
-    real = processes.wall
-    monkeypatch.setattr(processes, "wall", lambda: real() + ahead[0])
+    real = processes.monotonic
+    monkeypatch.setattr(processes, "monotonic", lambda: real() + ahead[0].total_seconds())
     return ahead
 
 

@@ -10,7 +10,7 @@ class TestLoadSettings:
         assert (settings.whole("web.port"), settings.flag("demo"), settings.number("worker.poll_s")) == (
             8080,
             False,
-            0.5,
+            0.02,
         )
 
     def test_reads_dotted_names_and_tables_alike(self):

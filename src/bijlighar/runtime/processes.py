@@ -13,9 +13,9 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import IO
 
 from bijlighar.alarms import operations as alarms
@@ -78,7 +78,7 @@ class StepRunner:
         self._steps = tuple(steps)
         self._pauses: dict[str, tuple[float, float]] = {}
         self._changes = line.database.changes()
-        self._looked_at = time.monotonic() - LOOK_EVERY_S
+        self._looked_at = monotonic() - LOOK_EVERY_S
         self._was_busy = True
 
     async def round(self) -> int:
@@ -89,9 +89,9 @@ class StepRunner:
         that is looked at every `LOOK_EVERY`.
         """
         moved = self._changes.has_moved()
-        if not moved and not self._was_busy and time.monotonic() - self._looked_at < LOOK_EVERY_S:
+        if not moved and not self._was_busy and monotonic() - self._looked_at < LOOK_EVERY_S:
             return 0
-        self._looked_at = time.monotonic()
+        self._looked_at = monotonic()
         now = self._line.home.clock.now()
         steps = self.due(now)
         done = 0
@@ -106,7 +106,7 @@ class StepRunner:
 
     def due(self, now: datetime) -> tuple[Step, ...]:
         """Return the steps that have something pending and no pause."""
-        moment = time.monotonic()
+        moment = monotonic()
         awake = [step for step in self._steps if self._pauses.get(step.name, (moment, 0))[0] <= moment]
         with self._line.database.read() as connection:
             return tuple(step for step in awake if step.pending(self._line, connection, now))
@@ -128,7 +128,7 @@ class StepRunner:
     def _failed(self, step: Step, problem: Exception, now: datetime) -> None:
         _, pause_s = self._pauses.get(step.name, (0.0, PAUSE_FIRST_S / 2))
         pause_s = min(2 * pause_s, PAUSE_LONGEST_S)
-        self._pauses[step.name] = (time.monotonic() + pause_s, pause_s)
+        self._pauses[step.name] = (monotonic() + pause_s, pause_s)
         if isinstance(problem, BijligharError):
             log.warning("step %s: %s [%s]; again in %g s", step.name, problem, problem.code, pause_s)
         else:
@@ -246,11 +246,11 @@ def _drive_siren(line: Line, stop: threading.Event) -> None:
         siren = line.open_siren()
         changes = line.database.changes()
         pause_s = min(SIREN_EVERY_S, line.home.settings.number("worker.poll_s"))
-        told_at = time.monotonic() - LOOK_EVERY_S
+        told_at = monotonic() - LOOK_EVERY_S
         while not stop.is_set():
             with _logged("the siren"):
-                if changes.has_moved() or time.monotonic() - told_at >= LOOK_EVERY_S:
-                    told_at = time.monotonic()
+                if changes.has_moved() or monotonic() - told_at >= LOOK_EVERY_S:
+                    told_at = monotonic()
                     await alarms.drive_siren(line.database, output=siren, now=line.home.clock.now())
             await asyncio.sleep(pause_s)
         changes.close()

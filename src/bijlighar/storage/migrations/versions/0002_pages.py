@@ -251,6 +251,7 @@ FILLED = {
         "waiting_since": "raised_at",
         "escalated": "0",
         "squad": "''",
+        "acted_at": "acknowledged_at",
         "raised_quarter": "CAST(strftime('%s', raised_at) AS INTEGER) / 900",
     },
     "alarms_siren": {},
@@ -275,6 +276,7 @@ def _renew() -> None:
     op.alter_column("alarms_alarm", "squad", nullable=False)
     op.add_column("alarms_alarm", sa.Column("squad_at", Moment(), nullable=True))
     op.add_column("alarms_alarm", sa.Column("acted_at", Moment(), nullable=True))
+    op.execute("UPDATE alarms_alarm SET acted_at = acknowledged_at")
     op.add_column("alarms_alarm", sa.Column("raised_quarter", sa.Integer(), nullable=True))
     op.execute("UPDATE alarms_alarm SET raised_quarter = floor(extract(epoch FROM raised_at) / 900)")
     op.alter_column("alarms_alarm", "raised_quarter", nullable=False)
