@@ -40,6 +40,7 @@ PASSWORD = re.compile(r"[a-z2-9]{4}-[a-z2-9]{4}-[a-z2-9]{4}")
 OWN_ROUTES = [
     ("/demo/feeder-fail", "POST"),
     ("/demo/feeder-restore", "POST"),
+    ("/demo/forward", "POST"),
     ("/demo/pay", "POST"),
     ("/demo/sign-in", "POST"),
     ("/demo/sign-in-consumer", "POST"),
@@ -83,7 +84,7 @@ def said(response: httpx.Response) -> str:
 
 
 class TestRoutes:
-    def test_of_a_demo_are_those_of_every_home_and_six_of_its_own(self, lines):
+    def test_of_a_demo_are_those_of_every_home_and_seven_of_its_own(self, lines):
         company, demo = lines
 
         of_company, of_demo = listed(company), listed(demo)

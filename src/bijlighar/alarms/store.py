@@ -160,6 +160,7 @@ def quarter_of(moment: datetime) -> int:
     """
     Return the count of quarters of an hour since 1970.
 
+    >>> from datetime import UTC
     >>> quarter_of(datetime(1970, 1, 1, 1, 14, tzinfo=UTC))
     4
     """

@@ -163,6 +163,8 @@ window.bijlighar = window.bijlighar || {};
         const before = state;
         state = message.data;
         siren.obey(state.siren);
+        const tile = document.querySelector("[data-count=p1]"); // banner and tile never disagree
+        if (tile) tile.textContent = state.siren.count.toLocaleString("en-IN");
         if (before && state.chimes > before.chimes) siren.chime();
         document.body.dataset.watched = String(state.watched);
         if (before?.number !== state.number) touch();
