@@ -15,6 +15,12 @@ from tests.browser.chromium import serious_findings
 from tests.browser.kit import APPROVER, CLERK, DESK, ENGINEER, OPERATOR, PHONE, OpenTown, strangers, visit
 
 CONSUMER_BYTES_MAX = 30_000
+TOO_WIDE = """
+() => document.documentElement.scrollWidth <= window.innerWidth ? [] : [...document.querySelectorAll("body *")]
+  .filter((one) => one.getBoundingClientRect().right > window.innerWidth + 1)
+  .sort((one, other) => !!one.closest(".scroll") - !!other.closest(".scroll"))
+  .map((one) => one.tagName + " " + (one.textContent || "").trim().slice(0, 40)).slice(0, 3)
+"""
 PAGES = (
     (None, "/"),
     (None, "/sign-in"),
@@ -93,8 +99,7 @@ def test_pages_can_be_read_by_everybody(looked_at, town):
     found = {}
     for path, page, octets, asked in looked_at:
         problems = serious_findings(page)
-        if page.evaluate("() => document.documentElement.scrollWidth > window.innerWidth"):
-            problems.append("wider than the screen")
+        problems += [f"wider than the screen: {one}" for one in page.evaluate(TOO_WIDE)]
         problems += [f"asks {url}" for url in strangers(asked, town=town)]
         if page.locator("h1").count() != 1:
             problems.append("has not one h1")
