@@ -48,7 +48,13 @@ def read_controls(home: Home) -> Controls:
 
 
 def write_wish(home: Home, *, until: datetime) -> None:
-    """Write until when a visitor wishes the time to go on; the driver takes the wish away when it begins."""
+    """
+    Write until when a visitor wishes the time to go on; the driver takes the wish away when it begins.
+
+    :raises TownNotRunning: if this home never had a town.
+    """
+    if not home.town.is_dir():
+        raise TownNotRunning(f"{home.town} is not there; begin a new demo with `bijlighar demo`")
     temporary = home.town / f".{WISH_FILE}"
     temporary.write_text(until.isoformat(), encoding="utf-8")
     temporary.replace(home.town / WISH_FILE)
