@@ -9,8 +9,10 @@ refused to everybody. The scope by the office tree is the doors' own: they are g
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.exceptions import PermissionDeniedException
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import BodyKwarg
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.offices import operations, rules
@@ -53,11 +55,13 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     :raises AccountNeeded: if the route needs a consumer and none is signed in.
     :raises NotPermitted: if the person's roles do not allow it.
     :raises PermissionDeniedException: if the route does not say who may reach it.
+    :raises HTTPException: if what was sent is not of the kind that the route reads.
     """
     needed = {kind: handler.opt[kind] for kind in KINDS if handler.opt.get(kind)}
     if len(needed) != 1:
         raise PermissionDeniedException("this address does not say who may reach it")
     _refuse_foreign(connection)
+    _refuse_unreadable(connection, handler)
     _load(connection)
     if "account" in needed:
         _load_account(connection)
@@ -97,6 +101,21 @@ def _load(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     if session is not None and rules.is_to_be_marked(session, wall=moment):
         with database.write() as opened:
             operations.mark_seen(opened, token=token, wall=moment)
+
+
+def _refuse_unreadable(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a body of another kind than the route's: it would be read as a form in which every field is empty."""
+    if connection.scope.get("method") in SAFE_METHODS or connection.url.path.startswith("/callbacks/"):
+        return
+    has_body = (
+        connection.headers.get("content-length", "0") != "0" or "transfer-encoding" in connection.headers
+    )
+    kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    field = handler.parsed_data_field
+    kwarg = None if field is None else field.kwarg_definition
+    wanted = kwarg.media_type if isinstance(kwarg, BodyKwarg) else RequestEncodingType.URL_ENCODED
+    if has_body and kind != wanted:
+        raise HTTPException(status_code=415, detail=f"this address reads {wanted}, not {kind or 'this'}")
 
 
 def _refuse_foreign(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

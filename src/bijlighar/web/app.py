@@ -83,7 +83,7 @@ def create_app(line: Line, extra: Sequence[ControllerRouterHandler] = ()) -> Lit
 
     def told(answer: Any) -> Any:  # noqa: ANN401 - the framework's own types of handlers
         def handle(request: Request[Any, Any, Any], problem: Any) -> Response[Any]:  # noqa: ANN401
-            response: Response[Any] = answer(request, problem)
+            response: Response[Any] = problems.in_any_case(answer, request, problem)
             for name, value in {**HEADERS, "Content-Security-Policy": policy}.items():
                 response.headers.setdefault(name, value)
             return response

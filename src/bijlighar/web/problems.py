@@ -2,12 +2,12 @@
 
 import logging
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
@@ -23,6 +23,11 @@ STATUS_OF = {
     "runtime.unknown-document": 404,
     "billing.unknown-bill": 404,
     "storage.unusable-database": 503,
+    "runtime.clock-not-set": 503,
+    "runtime.broken-settings": 503,
+    "runtime.unusable-home": 503,
+    "arrears.broken-policy": 503,
+    "billing.broken-typesetting": 503,
     "offices.not-permitted": 403,
     "web.sign-in-needed": 401,
     "web.account-needed": 401,
@@ -72,6 +77,10 @@ HTTP_WORDS: Mapping[int, Words] = {
         hi="यह पता इस तरह नहीं खोला जाता। मेनू से चुनें।",
         en="This address is not opened this way. Choose from the menu.",
     ),
+    415: Words(
+        hi="भेजी गई जानकारी फ़ॉर्म के रूप में नहीं है; कुछ बदला नहीं। पृष्ठ खोलकर फ़ॉर्म से भेजें।",
+        en="What was sent is no form; nothing was changed. Open the page and send its form.",
+    ),
     413: Words(hi="भेजा गया डेटा बहुत बड़ा है।", en="What was sent is too large."),
 }
 
@@ -112,6 +121,24 @@ def fault(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
         }
         return Response(document, status_code=500)
     return _told(request, words=FAULT, detail="", status=500)
+
+
+def in_any_case(
+    answer: Callable[[Request[Any, Any, Any], Any], Response[Any]],
+    request: Request[Any, Any, Any],
+    problem: Any,  # noqa: ANN401 - whatever the framework has caught
+) -> Response[Any]:
+    """Answer a failure; in plain words of both languages where not even the page that tells it can be made."""
+    try:
+        return answer(request, problem)
+    except Exception:
+        log.exception("a failure could not be told on a page")
+    words, status, detail = FAULT, 500, ""
+    if isinstance(problem, BijligharError):
+        words, status = known_problems().get(problem.code, FAULT), STATUS_OF.get(problem.code, 500)
+        detail = str(problem)
+    text = "\n".join(part for part in (words.hi, words.en, detail) if part)
+    return Response(text, media_type=MediaType.TEXT, status_code=status)
 
 
 def _told(request: Request[Any, Any, Any], *, words: Words | None, detail: str, status: int) -> Response[Any]:

@@ -22,6 +22,7 @@ from bijlighar.alarms.model import (
     Beat,
     ProposalState,
 )
+from bijlighar.base.errors import InvalidValue
 from bijlighar.headend import operations as headend
 from bijlighar.headend import queries as headend_queries
 from bijlighar.offices import queries as offices
@@ -34,6 +35,7 @@ from bijlighar.web.pages import is_partial, page, writer_of
 from bijlighar.web.shared import line_of, offices_of, signed_in
 
 SIMILAR_MAX = 10
+DECISIONS = ("authorise", "refuse")
 NumberInPath = Annotated[int, Parameter(ge=1, le=2**63 - 1)]
 Form = Body(media_type=RequestEncodingType.URL_ENCODED)
 Answer = Response[Any]
@@ -222,6 +224,8 @@ def propose(request: Asked, number: NumberInPath, data: Annotated[Line, Form]) -
 def decide(request: Asked, number: NumberInPath, data: Annotated[Verdict, Form]) -> Answer:
     """Authorise or refuse a proposed cut."""
     line = line_of(request)
+    if data.decision not in DECISIONS:
+        raise InvalidValue("say whether the cut is authorised or refused")
     decided = operations.decide_cut(
         line.database,
         proposal=number,

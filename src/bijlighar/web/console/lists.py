@@ -25,6 +25,7 @@ from bijlighar.arrears.model import (
 )
 from bijlighar.arrears.queries import SheetRow
 from bijlighar.arrears.rules import STANDING_NAMES, TYPED_COUNT_OVER, Standing
+from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import IST, local_date
 from bijlighar.base.words import Words
 from bijlighar.notices.model import CHANNEL_NAMES
@@ -151,9 +152,11 @@ def show_draft(
 def draw_up(request: Request[Any, Any, Any], data: Annotated[DrawUp, Form]) -> Redirect:
     """Draw up the list of an office, which sends it to those who approve."""
     line, person = line_of(request), signed_in(request).person
+    if not data.office:
+        raise InvalidValue("say for which office the list is to be drawn up")
     number = operations.draw_up_list(
         line.database,
-        office=data.office or person.office,
+        office=data.office,
         person=person.sign_in,
         now=line.now(),
         policy=line.policy,

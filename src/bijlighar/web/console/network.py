@@ -147,10 +147,12 @@ def show_consumer(
     data: Annotated[ShowConsumer, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[str]:
     """Show the name of one consumer, which the audit keeps."""
-    line = line_of(request)
+    line, person = line_of(request), signed_in(request).person
     with line.database.write() as connection:
+        if all(each.code != code for each in registry.transformers(connection, office=person.office)):
+            raise NotFoundException(f"there is no transformer {code}")
         account = registry_operations.show_account(
-            connection, number=data.account, person=signed_in(request).person.sign_in, now=line.now()
+            connection, number=data.account, person=person.sign_in, now=line.now()
         )
     if is_partial(request):
         return page(request, "console/network_name.html", name=account.name)
