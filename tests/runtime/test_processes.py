@@ -19,7 +19,7 @@ from bijlighar.runtime.processes import AlreadyRunning, StepRunner, only_one, ru
 from bijlighar.runtime.route import Process, Run, Step
 from bijlighar.storage import sequences
 
-Walking = Callable[[Sequence[Step]], StepRunner]
+Walking = Callable[..., StepRunner]
 
 
 def step(name: str, run: Run, *, pending: Callable[[], int] = lambda: 1) -> Step:
@@ -69,12 +69,12 @@ def walking(line: Line, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walking]:
     made: list[StepRunner] = []
 
     class Watched(StepRunner):
-        def __init__(self, line: Line, steps: Sequence[Step]) -> None:
-            super().__init__(line, steps)
+        def __init__(self, line: Line, steps: Sequence[Step], *, share: int = 1) -> None:
+            super().__init__(line, steps, share=share)
             made.append(self)
 
     monkeypatch.setattr(processes, "StepRunner", Watched)
-    yield lambda steps: Watched(line, steps)
+    yield lambda steps, share=1: Watched(line, steps, share=share)
     for runner in made:
         runner._changes.close()
 
@@ -168,6 +168,37 @@ class TestStepRunner:
         clock[0] += timedelta(seconds=2)
         look(runner, 5)
         assert len(asked) == 3, "what falls due by the passing of time alone is seen too"
+
+    def test_looks_in_vain_for_a_part_of_the_time_only_however_often_others_commit(
+        self, line: Line, walking: Walking, clock: list[timedelta]
+    ):
+        asked = []
+
+        def pending() -> int:
+            asked.append(1)
+            clock[0] += timedelta(seconds=0.1)
+            return 0
+
+        runner = walking((step("idle", Counter(), pending=pending),), share=4)
+        for seen in range(1, 31):
+            with line.database.write() as connection:
+                sequences.raise_watermark(connection, reader="test", seen=seen)
+            look(runner)
+            clock[0] += timedelta(seconds=0.01)
+        assert len(asked) == 2, "0.1 s of looking, then 0.3 s of none"
+
+    def test_tells_at_once_what_it_did_first_and_then_now_and_then(
+        self, line: Line, walking: Walking, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(processes, "TELL_EVERY_S", 60.0)
+        runner = walking((step("work", Counter()),))
+        look(runner, 3)
+        assert standing(line)["work"] == (1, 0, None)
+        clock[0] += timedelta(seconds=61)
+        look(runner)
+        assert standing(line)["work"] == (3, 0, None)
+        runner.close()
+        assert standing(line)["work"] == (4, 0, None)
 
     def test_looks_again_at_once_after_it_has_done_something(self, line: Line, walking: Walking):
         left = [3, 2, 1]

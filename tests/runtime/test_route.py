@@ -42,7 +42,7 @@ class TestRoute:
         assert sorted(step.name for step in by_lane) == sorted(step.name for step in steps_of(Process.WORKER))
 
     def test_keeps_money_relays_and_alarms_out_of_the_bulk(self):
-        prompt = {step.name for step in steps_of(Process.WORKER, Lane.PROMPT)}
+        prompt = {step.name for lane in (Lane.ALARM, Lane.PROMPT) for step in steps_of(Process.WORKER, lane)}
         assert {"payment", "follow", "send", "watch"} <= prompt
         assert not {"validate", "balance", "bill"} & prompt
 

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -43,7 +42,6 @@ from bijlighar.simulator.model import Device
 from bijlighar.simulator.rules import plan_town
 
 LISTENERS, EVENTS_PER_S, SIRENS = 100, 200, 60
-FIRST_DAY = date(2025, 4, 1)
 OPERATOR = "operator"
 LOCAL = "127.0.0.1"
 STATUS_BITS = 128
@@ -133,7 +131,7 @@ def alarm(
 def _furnish(home: Home, *, meters: int) -> Sequence[Device]:
     """Fill a new home with a town's registry and keys and one operator, and return the meters."""
     home.make()
-    town = plan_town(seed=1, meters=meters, months=1, first_day=FIRST_DAY)
+    town = plan_town(seed=1, meters=meters, months=1, first_day=wall().date().replace(day=1))
     ports = Children.ports()
     settings = {"web.port": ports[0], "headend.push_port": ports[1], "alarms.consoles_watched": False}
     (home.path / "settings.toml").write_text(write_settings(settings) + "\n", encoding="utf-8")

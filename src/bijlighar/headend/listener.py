@@ -97,8 +97,10 @@ class PushListener:
         refusals: list[RemoteProtocolError | None] = []
         with self._database.write() as connection:
             events: list[MeterEvent] = []
+            states = push_store.hold(connection, meters={taken.meter for taken in waiting})
+            heard: dict[str, PushState] = {}
             for taken in waiting:
-                state = push_store.hold(connection, meter=taken.meter)
+                state = states[taken.meter]
                 if taken.counter < state.counter:
                     refusals.append(
                         Replayed(
@@ -109,8 +111,9 @@ class PushListener:
                     continue
                 events += alert_events(meter=taken.meter, alert=taken.alert, state=state, now=now)
                 after = state_after(alert=taken.alert, counter=taken.counter, state=state)
-                push_store.write(connection, state=after, now=now)
+                states[taken.meter] = heard[taken.meter] = after
                 refusals.append(None)
+            push_store.write(connection, states=heard.values(), now=now)
             readings.append_events(connection, events=events, now=now)
         return refusals
 

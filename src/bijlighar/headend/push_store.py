@@ -1,6 +1,6 @@
 """What meters have pushed: the last status word of each, and what could not be taken."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,37 +71,45 @@ class Quarantined:
     last_at: datetime
 
 
-def hold(connection: Connection, *, meter: str) -> PushState:
-    """Return what a meter has pushed so far, and lock it to the end of the transaction."""
-    row = connection.execute(select(_push).where(_push.c.meter == meter).with_for_update()).first()
-    if row is None:
-        return PushState(meter=meter)
-    return PushState(
-        meter=meter,
-        counter=row.counter,
-        word=bytes(row.word),
-        word_bits=row.word_bits,
-        word_at=row.word_at,
-        word_number=row.word_number,
-        received=row.received,
-        repeated=row.repeated,
-    )
+def hold(connection: Connection, *, meters: Collection[str]) -> dict[str, PushState]:
+    """Return what some meters have pushed so far, and lock it to the end of the transaction."""
+    found = {meter: PushState(meter=meter) for meter in meters}
+    statement = select(_push).where(_push.c.meter.in_(sorted(found))).order_by(_push.c.meter)
+    for row in connection.execute(statement.with_for_update()):
+        found[row.meter] = PushState(
+            meter=row.meter,
+            counter=row.counter,
+            word=bytes(row.word),
+            word_bits=row.word_bits,
+            word_at=row.word_at,
+            word_number=row.word_number,
+            received=row.received,
+            repeated=row.repeated,
+        )
+    return found
 
 
-def write(connection: Connection, *, state: PushState, now: datetime) -> None:
-    """Store what a meter has pushed."""
-    values = {
-        "counter": state.counter,
-        "word": state.word,
-        "word_bits": state.word_bits,
-        "word_at": state.word_at,
-        "word_number": state.word_number,
-        "received": state.received,
-        "repeated": state.repeated,
-        "last_at": now,
-    }
-    statement = insert_for(connection, _push).values(meter=state.meter, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=[_push.c.meter], set_=values))
+def write(connection: Connection, *, states: Iterable[PushState], now: datetime) -> None:
+    """Store what some meters have pushed."""
+    rows = [
+        {
+            "meter": state.meter,
+            "counter": state.counter,
+            "word": state.word,
+            "word_bits": state.word_bits,
+            "word_at": state.word_at,
+            "word_number": state.word_number,
+            "received": state.received,
+            "repeated": state.repeated,
+            "last_at": now,
+        }
+        for state in states
+    ]
+    if not rows:
+        return
+    statement = insert_for(connection, _push)
+    fresh = {name: statement.excluded[name] for name in rows[0] if name != "meter"}
+    connection.execute(statement.on_conflict_do_update(index_elements=[_push.c.meter], set_=fresh), rows)
 
 
 def quarantine(

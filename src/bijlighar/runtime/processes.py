@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from time import monotonic
@@ -33,7 +34,11 @@ PAUSE_FIRST_S = 0.5
 PAUSE_LONGEST_S = 60.0
 RECOVER_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
-SIREN_EVERY_S = 0.25
+#: How long the thread of the alarms and that of the siren sleep between two questions whether anything was committed.
+ALARM_POLL_S = 0.005
+#: Looking in vain for work may take one part in so many of a lane's time, however often others commit.
+SHARE_OF_LOOKING = {Lane.ALARM: 2, Lane.PROMPT: 8, Lane.BULK: 8}
+TELL_EVERY_S = 0.25
 LOCK_FOLDER = "run"
 
 
@@ -72,11 +77,15 @@ def worker_name(process: Process) -> str:
 class StepRunner:
     """Runs steps that have something pending, with a pause after each failure."""
 
-    def __init__(self, line: Line, steps: Sequence[Step]) -> None:
-        """Take the steps in the order of the route."""
+    def __init__(self, line: Line, steps: Sequence[Step], *, share: int = 1) -> None:
+        """Take the steps in the order of the route; looking in vain may take one part in `share` of the time."""
         self._line = line
         self._steps = tuple(steps)
+        self._share = share
+        self._not_before = monotonic()
         self._pauses: dict[str, tuple[float, float]] = {}
+        self._done: Counter[str] = Counter()
+        self._told_at = monotonic() - TELL_EVERY_S
         self._changes = line.database.changes()
         self._looked_at = monotonic() - LOOK_EVERY_S
         self._was_busy = True
@@ -86,22 +95,31 @@ class StepRunner:
         Run what is due and return how much was done.
 
         Where nobody has committed anything since an idle round, nothing can be due but by the passing of time:
-        that is looked at every `LOOK_EVERY`.
+        that is looked at every `LOOK_EVERY_S`.
         """
+        self._tell_now_and_then()
+        if monotonic() < self._not_before:
+            return 0
         moved = self._changes.has_moved()
         if not moved and not self._was_busy and monotonic() - self._looked_at < LOOK_EVERY_S:
             return 0
         self._looked_at = monotonic()
         now = self._line.home.clock.now()
         steps = self.due(now)
+        took_s = monotonic() - self._looked_at
         done = 0
         for step in steps:
             done += await self.run(step, now)
         self._was_busy = bool(done)
+        self._tell_now_and_then()
+        if not done:
+            self._not_before = monotonic() + took_s * (self._share - 1)
         return done
 
     def close(self) -> None:
-        """Give the connection back by which changes are seen."""
+        """Tell what was done, and give the connection back by which changes are seen."""
+        with _logged("a lane that ends"):
+            self._tell()
         self._changes.close()
 
     def due(self, now: datetime) -> tuple[Step, ...]:
@@ -121,9 +139,21 @@ class StepRunner:
             return 0
         self._pauses.pop(step.name, None)
         if count:
-            with self._line.database.write() as connection:
-                progress.record_done(connection, step=step.name, count=count, now=now)
+            self._done[step.name] += count
         return count
+
+    def _tell_now_and_then(self) -> None:
+        if self._done and monotonic() - self._told_at >= TELL_EVERY_S:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Record what was done since it was last told."""
+        self._told_at = monotonic()
+        now = self._line.home.clock.now()
+        with self._line.database.write() as connection:
+            for name, count in self._done.items():
+                progress.record_done(connection, step=name, count=count, now=now)
+        self._done.clear()
 
     def _failed(self, step: Step, problem: Exception, now: datetime) -> None:
         _, pause_s = self._pauses.get(step.name, (0.0, PAUSE_FIRST_S / 2))
@@ -154,10 +184,12 @@ def recover(line: Line, *, process: Process) -> None:
         jobs.recover(connection, wall=moment, now=now, worker=worker_name(process))
 
 
-def run_lane(line: Line, *, steps: Sequence[Step], stop: threading.Event) -> None:
+def run_lane(line: Line, *, steps: Sequence[Step], stop: threading.Event, lane: Lane = Lane.PROMPT) -> None:
     """Walk the steps of one lane until told to stop."""
-    runner = StepRunner(line, steps)
+    runner = StepRunner(line, steps, share=SHARE_OF_LOOKING[lane])
     poll_s = line.home.settings.number("worker.poll_s")
+    if lane is Lane.ALARM:
+        poll_s = min(poll_s, ALARM_POLL_S)
     with asyncio.Runner() as loop:
         while not stop.is_set():
             done = 0
@@ -175,7 +207,12 @@ def run_worker(line: Line, *, stop: threading.Event) -> None:
         threads = [
             threading.Thread(
                 target=run_lane,
-                kwargs={"line": line, "steps": steps_of(Process.WORKER, lane), "stop": stop},
+                kwargs={
+                    "line": line,
+                    "steps": steps_of(Process.WORKER, lane),
+                    "stop": stop,
+                    "lane": lane,
+                },
                 name=f"worker-{lane.value}",
             )
             for lane in Lane
@@ -210,7 +247,7 @@ async def run_headend(line: Line, *, stop: asyncio.Event) -> None:
 
 
 async def _walk(line: Line, steps: Sequence[Step], stop: asyncio.Event) -> None:
-    runner = StepRunner(line, steps)
+    runner = StepRunner(line, steps, share=SHARE_OF_LOOKING[Lane.PROMPT])
     poll_s = line.home.settings.number("worker.poll_s")
     while not stop.is_set():
         done = 0
@@ -245,14 +282,15 @@ def _drive_siren(line: Line, stop: threading.Event) -> None:
     async def drive() -> None:
         siren = line.open_siren()
         changes = line.database.changes()
-        pause_s = min(SIREN_EVERY_S, line.home.settings.number("worker.poll_s"))
         told_at = monotonic() - LOOK_EVERY_S
+        took_s = 0.0
         while not stop.is_set():
             with _logged("the siren"):
                 if changes.has_moved() or monotonic() - told_at >= LOOK_EVERY_S:
                     told_at = monotonic()
                     await alarms.drive_siren(line.database, output=siren, now=line.home.clock.now())
-            await asyncio.sleep(pause_s)
+                    took_s = monotonic() - told_at
+            await asyncio.sleep(max(ALARM_POLL_S, took_s * (SHARE_OF_LOOKING[Lane.ALARM] - 1)))
         changes.close()
         await siren.close()
 

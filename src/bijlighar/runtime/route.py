@@ -49,6 +49,7 @@ class Process(StrEnum):
 class Lane(StrEnum):
     """Which of the worker's threads takes a step: bulk work never delays a payment, a relay or an alarm."""
 
+    ALARM = "alarm"
     PROMPT = "prompt"
     BULK = "bulk"
 
@@ -276,7 +277,7 @@ ROUTE: tuple[Step, ...] = (
         door="alarms.operations.watch",
         pulls_from="events",
         process=Process.WORKER,
-        lane=Lane.PROMPT,
+        lane=Lane.ALARM,
         run=lambda line, now: alarms.watch(line.database, now=now),
         pending=lambda _line, connection, _now: alarm_queries.pending(connection),
     ),

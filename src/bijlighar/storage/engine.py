@@ -6,6 +6,8 @@ A transaction is opened in one of two ways: `Database.write()` takes SQLite's si
 snapshot and never blocks a writer.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +19,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from bijlighar.storage.errors import UnusableDatabase
 
 SQLITE_BUSY_TIMEOUT_MS = 60_000
+SQLITE_ASK_AGAIN_S = 0.001
 SQLITE_CACHE_KIB = 65_536
+#: The part of SQLite's extended result code that is the primary one.
+PRIMARY_CODE = 0xFF
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
 
@@ -173,5 +178,33 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - th
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("bijlighar_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("bijlighar_write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        until = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+        while not _begins(driver):
+            if time.monotonic() > until:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # the error of this one tells
+                return
+            time.sleep(SQLITE_ASK_AGAIN_S)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
+
+
+def _begins(driver: Any) -> bool:  # noqa: ANN401 - the driver's own object
+    """
+    Begin to write and return True, unless somebody else writes now.
+
+    SQLite's own waiting sleeps up to 100 ms between two tries and starves beside a busy writer. Asking each
+    millisecond costs 2 % of a processor while it lasts.
+    """
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as problem:
+        if problem.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -291,8 +293,7 @@ def cancel(connection: Connection, *, key: str, now: datetime) -> bool:
 
 def pending(connection: Connection, *, kinds: Sequence[str], now: datetime) -> int:
     """Return how many jobs of `kinds` are due or running."""
-    statement = select(func.count()).where(_job.c.kind.in_(kinds), or_(_is_due(now), _is_running))
-    return connection.execute(statement).scalar_one()
+    return connection.execute(_PENDING, {"kinds": list(kinds), "now": now}).scalar_one()
 
 
 def state_of(connection: Connection, *, key: str) -> JobState | None:
@@ -307,8 +308,15 @@ def counts(connection: Connection) -> Mapping[tuple[str, JobState], int]:
     return {(kind, JobState(state)): number for kind, state, number in connection.execute(statement)}
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
+def _is_due(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(_is_ready, _job.c.run_at <= now, or_(_job.c.not_after.is_(None), _job.c.not_after >= now))
+
+
+#: Everybody who polls asks this: it is built once.
+_PENDING = select(func.count()).where(
+    _job.c.kind.in_(bindparam("kinds", expanding=True)),
+    or_(_is_due(bindparam("now", type_=Moment)), _is_running),
+)
 
 
 def _candidates(kinds: Sequence[str], now: datetime, limit: int) -> Any:  # noqa: ANN401 - a SELECT of two columns

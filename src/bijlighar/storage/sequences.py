@@ -5,10 +5,13 @@ A sequence number is taken under a row lock that is held to the end of the trans
 in their own order: a reader that has seen n will never be surprised by a later commit with a number below n.
 """
 
-from sqlalchemy import BigInteger, Column, Connection, String, Table, select
+from functools import cache
+
+from sqlalchemy import BigInteger, Column, Connection, Insert, String, Table, bindparam, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from bijlighar.storage.schema import metadata
-from bijlighar.storage.sql import insert_for
+from bijlighar.storage.sql import insert_of
 
 _sequence = Table(
     "storage_sequence",
@@ -25,32 +28,46 @@ _watermark = Table(
 )
 
 
+#: What everybody who polls asks is built once: building a statement takes longer than running it.
+_LAST_TAKEN = select(_sequence.c.last).where(_sequence.c.name == bindparam("name"))
+_SEEN = select(_watermark.c.seen).where(_watermark.c.reader == bindparam("reader"))
+
+
 def take(connection: Connection, *, name: str, count: int = 1) -> int:
     """Take `count` numbers of the sequence `name` and return the first of them; the first ever is 1."""
-    statement = insert_for(connection, _sequence).values(name=name, last=count)
-    statement = statement.on_conflict_do_update(
-        index_elements=[_sequence.c.name], set_={"last": _sequence.c.last + count}
-    )
-    last: int = connection.execute(statement.returning(_sequence.c.last)).scalar_one()
+    statement = _take(connection.dialect.name)
+    last: int = connection.execute(statement, {"name": name, "last": count}).scalar_one()
     return last - count + 1
 
 
 def last_taken(connection: Connection, *, name: str) -> int:
     """Return the last number taken of the sequence `name`, 0 if none was."""
-    statement = select(_sequence.c.last).where(_sequence.c.name == name)
-    return connection.execute(statement).scalar_one_or_none() or 0
+    return connection.execute(_LAST_TAKEN, {"name": name}).scalar_one_or_none() or 0
 
 
 def watermark(connection: Connection, *, reader: str) -> int:
     """Return up to which number `reader` has read, 0 at first."""
-    statement = select(_watermark.c.seen).where(_watermark.c.reader == reader)
-    return connection.execute(statement).scalar_one_or_none() or 0
+    return connection.execute(_SEEN, {"reader": reader}).scalar_one_or_none() or 0
 
 
 def raise_watermark(connection: Connection, *, reader: str, seen: int) -> None:
     """Record that `reader` has read up to `seen`; a watermark never falls."""
-    statement = insert_for(connection, _watermark).values(reader=reader, seen=seen)
-    statement = statement.on_conflict_do_update(
+    connection.execute(_raise(connection.dialect.name), {"reader": reader, "seen": seen})
+
+
+@cache
+def _take(dialect: str) -> ReturningInsert[int]:
+    statement = insert_of(dialect, _sequence)
+    last = _sequence.c.last + statement.excluded.last
+    return statement.on_conflict_do_update(index_elements=[_sequence.c.name], set_={"last": last}).returning(
+        _sequence.c.last
+    )
+
+
+@cache
+def _raise(dialect: str) -> Insert:
+    statement = insert_of(dialect, _watermark)
+    seen = statement.excluded.seen
+    return statement.on_conflict_do_update(
         index_elements=[_watermark.c.reader], set_={"seen": seen}, where=_watermark.c.seen < seen
     )
-    connection.execute(statement)

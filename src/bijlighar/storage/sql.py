@@ -10,6 +10,11 @@ def insert_for(connection: Connection, table: Table) -> postgresql.Insert:
 
     The two dialects' inserts share these methods; the one type is named for both.
     """
-    if connection.dialect.name == "postgresql":
+    return insert_of(connection.dialect.name, table)
+
+
+def insert_of(dialect: str, table: Table) -> postgresql.Insert:
+    """Return an INSERT of the dialect of a name, for statements that are built once."""
+    if dialect == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)  # type: ignore[return-value]

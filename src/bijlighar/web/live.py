@@ -34,7 +34,7 @@ from bijlighar.web.shared import line_of, offices_of, signed_in
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.01
+LOOK_EVERY_S = 0.005
 GATHER_S = 0.025
 #: The rows of the wall are written at most so often, and never for more than a part of the time.
 ROWS_EVERY_S = 0.1
