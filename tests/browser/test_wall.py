@@ -79,6 +79,25 @@ def keys_of(page: Page) -> list[str]:
 
 
 class TestRows:
+    def test_stand_still_under_the_pointer_and_are_put_right_in_their_place(self, town, wall):
+        first, second = town.untouched()[:2]
+        town.demo.meters.tamper(serial=first, code=NEUTRAL_DISTURBED)
+        row = row_of(wall, first)
+        row.hover()
+        before, place = keys_of(wall), row.bounding_box()
+        town.demo.meters.tamper(serial=second, code=MAGNET)
+
+        expect(wall.locator("#held")).to_be_visible()
+        expect(wall.locator("#banner")).to_contain_text("1 not acknowledged")
+        assert keys_of(wall) == before
+        assert row.bounding_box()["x"] == place["x"]
+        row.locator("[data-acknowledge]").click()
+        expect(row).to_contain_text("Kiran Sharma")
+        assert keys_of(wall) == before
+        wall.mouse.move(5, 5)
+        expect(wall.locator("#held")).to_be_hidden()
+        expect(wall.locator("#wall-rows tr").first).to_contain_text(second)
+
     def test_obey_the_keys(self, town, wall):
         for meter in town.untouched()[:2]:
             town.demo.meters.tamper(serial=meter, code=MAGNET)

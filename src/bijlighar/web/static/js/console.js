@@ -14,7 +14,7 @@ window.bijlighar = window.bijlighar || {};
   const texts = JSON.parse(document.body.dataset.texts);
   const byId = (id) => document.getElementById(id);
   const siren = bijlighar.siren;
-  let state = null, wall = null, offset_ms = 0, isStale = true, lastHeard = null, others = {armed: false}, worker = null,
+  let state = null, offset_ms = 0, isStale = true, lastHeard = null, others = {armed: false}, worker = null,
     touchedAt = 0, touchTimer = null, isHeld = false;
 
   const text = (english, facts = {}) =>
@@ -84,17 +84,17 @@ window.bijlighar = window.bijlighar || {};
   }
 
   // ---- what moves in the page ---------------------------------------------------------------------------------
-  function showWall() {
+  // A change that comes while somebody points at a row is not put by: the worker keeps the whole wall, which is asked
+  // for when nobody points any more.
+  function showWall(change) {
     const body = byId("wall-rows");
-    if (!body || !wall) return;
-    if (body.dataset.number === undefined || Number(body.dataset.number) < wall.number || wall.full) {
-      if (wall.figures && byId("figures")) byId("figures").innerHTML = wall.figures;
-    }
-    if (isPointedAt(body)) { isHeld = true; byId("held")?.removeAttribute("hidden"); patchInPlace(body, wall); return; }
-    byId("held")?.setAttribute("hidden", "");
-    isHeld = false;
-    patch(body, wall);
+    if (!body) return;
+    if (change.figures && byId("figures")) byId("figures").innerHTML = change.figures;
+    isHeld = isPointedAt(body);
+    byId("held")?.toggleAttribute("hidden", !isHeld);
+    (isHeld ? patchInPlace : patch)(body, change);
   }
+  const askForWall = () => byId("wall-rows") && bijlighar.tellWorker({kind: "again"});
   // By the mouse, or by the keys; a button that was clicked keeps the focus, and that holds nothing.
   const isPointedAt = (body) => body.matches(":hover") || Boolean(body.querySelector(":focus-visible"));
 
@@ -169,8 +169,7 @@ window.bijlighar = window.bijlighar || {};
         document.body.dataset.watched = String(state.watched);
         if (before?.number !== state.number) touch();
       } else if (message.kind === "wall") {
-        wall = message.data;
-        showWall();
+        showWall(message.data);
       } else if (message.kind === "touch") {
         touch();
       }
@@ -268,7 +267,12 @@ window.bijlighar = window.bijlighar || {};
   });
 
   for (const left of ["mouseover", "mouseout", "focusout"]) {
-    document.addEventListener(left, () => isHeld && setTimeout(() => isHeld && showWall(), 0));
+    document.addEventListener(left, () => isHeld && setTimeout(() => {
+      const body = byId("wall-rows");
+      if (!isHeld || (body && isPointedAt(body))) return;
+      isHeld = false;
+      askForWall();
+    }, 0));
   }
 
   // What was refused is told above the page, whatever the answer was meant to replace; what is looked at again and
@@ -288,7 +292,7 @@ window.bijlighar = window.bijlighar || {};
       link.toggleAttribute("aria-current", here);
       if (here) link.setAttribute("aria-current", "page");
     }
-    showWall();
+    askForWall();
     showHead();
   }
   document.addEventListener("htmx:after:swap", settle);

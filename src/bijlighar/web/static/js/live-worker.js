@@ -67,6 +67,8 @@ function join(port) {
       if (lastWall) port.postMessage({kind: "wall", data: lastWall});
       port.postMessage({kind: "live", stale: isStale, quiet_s: heardAt ? Math.round((Date.now() - heardAt) / 1000) : null});
       share();
+    } else if (data.kind === "again") {
+      if (lastWall) port.postMessage({kind: "wall", data: lastWall});
     } else if (data.kind === "armed") {
       ports.set(port, {armed: data.armed, heard_at: data.heard_at});
       share();
