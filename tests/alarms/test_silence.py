@@ -8,7 +8,7 @@ from bijlighar.alarms.model import JournalEvent, JournalLine, Silence, WallCount
 from bijlighar.base.errors import InvalidValue
 from bijlighar.offices import queries as offices
 from bijlighar.offices.errors import NotPermitted
-from bijlighar.offices.model import Act
+from bijlighar.offices.model import Act, Role
 from tests.alarms.build import COVER, HOUR, MAGNET_OVER, MINUTE, NOW, OVERLOAD, event
 from tests.alarms.room import Room
 
@@ -94,6 +94,18 @@ class TestSilence:
             silence(room, "asha")
 
         assert counts(room).sounding
+
+    def test_is_for_those_only_who_watch_every_office_that_calls(self, room: Room):
+        room.employ("neighbour", Role.OPERATOR, office="DEPALPUR")
+        room.employ("here", Role.OPERATOR, office="MHOW")
+        room.tell(event())
+
+        with pytest.raises(NotPermitted):
+            silence(room, "neighbour")
+        assert counts(room).sounding
+
+        silence(room, "here")
+        assert not counts(room).sounding
 
     def test_can_be_given_again(self, room: Room):
         room.tell(event())

@@ -31,6 +31,8 @@ IN_FORMS: dict[str, Any] = {
 IN_QUERIES = {
     "office": OWN, "account": LISTED, "find": LISTED, "transformer": TRANSFORMER, "feeder": FEEDER,
 }  # fmt: skip
+#: The siren is called for by an alarm of A: who does not watch A does not silence it.
+ABOUT_WHAT_CALLS = ("/siren/silence",)
 ABOUT_A_PLACE = frozenset({"office", "account"})
 
 
@@ -59,7 +61,7 @@ class Door:
     @property
     def is_about_own(self) -> bool:
         """Whether the request as it is filled in concerns something of A alone."""
-        return bool(self.in_path) or not ABOUT_A_PLACE.isdisjoint(self.form)
+        return bool(self.in_path) or self.path in ABOUT_WHAT_CALLS or not ABOUT_A_PLACE.isdisjoint(self.form)
 
     def allows(self, worker: Worker) -> bool:
         """Whether a person's role may come in, by the tables of roles alone."""

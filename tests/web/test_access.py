@@ -233,6 +233,8 @@ class TestPerson:
                     answer.status_code,
                     answer.text[:300],
                 )
+                if path.startswith(("/alarms/", "/proposals/")):
+                    assert answer.status_code == 404, f"{path} tells that another office's alarm is there"
         assert watch.changed() == []
         watch.close()
 

@@ -155,7 +155,7 @@ class TestDeeds:
             session=knocker.house.worker(Role.OPERATOR, OTHER).token,
             headers={"HX-Request": "true"},
         )
-        assert (answer.status_code, watch.changed()) == (403, [])
+        assert (answer.status_code, watch.changed()) == (404, [])
         assert "<html" not in answer.text
 
 

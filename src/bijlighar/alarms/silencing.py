@@ -18,7 +18,7 @@ def silence(database: Database, *, person: str, now: datetime, seconds: int = SI
     Silence the siren, on the consoles and on the roof, for some seconds, and return until when.
 
     :raises InvalidValue: if it is for longer than a minute, or for no time.
-    :raises NotPermitted: if the person may not silence the siren.
+    :raises NotPermitted: if the person may not silence the siren, or an office that they do not watch calls for it.
     :raises NothingToSilence: if no alarm calls for it.
     """
     if not 1 <= seconds <= SILENCE_S_MAX:
@@ -26,7 +26,10 @@ def silence(database: Database, *, person: str, now: datetime, seconds: int = SI
     with database.write() as connection:
         journal_store.lock(connection)
         who = offices.authorise(connection, sign_in=person, act=Act.SILENCE_SIREN, office=None).sign_in
-        if not store.calling(connection, limit=1):
+        calling = store.calling_offices(connection)
+        for office in sorted(office for office in calling if office is not None):
+            offices.authorise(connection, sign_in=person, act=Act.SILENCE_SIREN, office=office)
+        if not calling:
             raise NothingToSilence("no alarm calls for the siren; nothing is to be silenced")
         given = Silence(person=who, started_at=now, until_at=now + timedelta(seconds=seconds))
         desk_store.add_silence(connection, added=given)

@@ -231,6 +231,19 @@ def calling(connection: Connection, *, offices: Sequence[str] | None = None, lim
     return tuple(_alarm_of(row) for row in connection.execute(statement))
 
 
+def calling_offices(connection: Connection) -> frozenset[str | None]:
+    """Return the offices whose alarms call for the siren; None for those that belong to no office."""
+    statement = (
+        select(alarm_table.c.office)
+        .distinct()
+        .where(
+            alarm_table.c.priority == int(Priority.P1),
+            alarm_table.c.state.in_([state.value for state in WAITING]),
+        )
+    )
+    return frozenset(connection.execute(statement).scalars())
+
+
 def _is_due(*, now: datetime, table: AlarmTable) -> ColumnElement[bool]:
     """Return the condition that an alarm is to go to a level, or that its acknowledgement no longer holds."""
     waiting = and_(

@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from bijlighar.alarms import operations, queries, rules
-from bijlighar.alarms.errors import UnknownAlarm
+from bijlighar.alarms.errors import UnknownAlarm, UnknownProposal
 from bijlighar.alarms.model import (
     JOURNAL_NAMES,
     PROPOSAL_NAMES,
@@ -29,6 +29,7 @@ from bijlighar.offices import queries as offices
 from bijlighar.offices.model import ROLES_OF_ACT, Act, Person, View
 from bijlighar.runtime import operator_deeds
 from bijlighar.runtime.clock import wall as wall_clock
+from bijlighar.runtime.line import Line
 from bijlighar.web.console import wall
 from bijlighar.web.console.load import HEIGHT, WIDTH, load_around
 from bijlighar.web.pages import is_partial, page, writer_of
@@ -43,7 +44,7 @@ Asked = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Remark:
     """A form of one line of text: a note, the name of a squad, a reason."""
 
     text: str = ""
@@ -151,43 +152,33 @@ def show_reading(request: Asked, number: NumberInPath) -> Answer:
     opt={"act": Act.ACKNOWLEDGE_ALARM},
     status_code=200,
 )
-def acknowledge(request: Asked, number: NumberInPath, data: Annotated[Line, Form]) -> Answer:
+def acknowledge(request: Asked, number: NumberInPath, data: Annotated[Remark, Form]) -> Answer:
     """Acknowledge an alarm and take it."""
-    line = line_of(request)
-    operations.acknowledge(
-        line.database,
-        number=number,
-        person=signed_in(request).person.sign_in,
-        now=line.now(),
-        note=data.text,
-    )
+    line, person = _hands(request, number)
+    operations.acknowledge(line.database, number=number, person=person, now=line.now(), note=data.text)
     return _done(request, f"/alarms/{number}")
 
 
 @post("/alarms/{number:int}/undo", sync_to_thread=True, opt={"act": Act.ACKNOWLEDGE_ALARM}, status_code=200)
 def take_back(request: Asked, number: NumberInPath) -> Answer:
     """Take an acknowledgement back within some seconds."""
-    line = line_of(request)
-    operations.take_back_acknowledgement(
-        line.database, number=number, person=signed_in(request).person.sign_in, now=line.now()
-    )
+    line, person = _hands(request, number)
+    operations.take_back_acknowledgement(line.database, number=number, person=person, now=line.now())
     return _done(request, f"/alarms/{number}")
 
 
 @post("/alarms/{number:int}/note", sync_to_thread=True, opt={"act": Act.ACKNOWLEDGE_ALARM}, status_code=200)
-def note(request: Asked, number: NumberInPath, data: Annotated[Line, Form]) -> Answer:
+def note(request: Asked, number: NumberInPath, data: Annotated[Remark, Form]) -> Answer:
     """Write down what was seen or done."""
-    line = line_of(request)
-    person = signed_in(request).person.sign_in
+    line, person = _hands(request, number)
     operations.note(line.database, number=number, text=data.text, person=person, now=line.now())
     return _done(request, f"/alarms/{number}")
 
 
 @post("/alarms/{number:int}/squad", sync_to_thread=True, opt={"act": Act.SEND_SQUAD}, status_code=200)
-def send_squad(request: Asked, number: NumberInPath, data: Annotated[Line, Form]) -> Answer:
+def send_squad(request: Asked, number: NumberInPath, data: Annotated[Remark, Form]) -> Answer:
     """Send a squad."""
-    line = line_of(request)
-    person = signed_in(request).person.sign_in
+    line, person = _hands(request, number)
     operations.send_squad(line.database, number=number, squad=data.text, person=person, now=line.now())
     return _done(request, f"/alarms/{number}")
 
@@ -205,17 +196,15 @@ def read_meter(request: Asked, number: NumberInPath) -> Answer:
 @post("/alarms/{number:int}/message", sync_to_thread=True, opt={"act": Act.MESSAGE_CONSUMER}, status_code=200)
 def message(request: Asked, number: NumberInPath) -> Answer:
     """Tell the consumer that the meter reported something and that a squad will look at it."""
-    line = line_of(request)
-    person = signed_in(request).person.sign_in
+    line, person = _hands(request, number)
     operator_deeds.tell_consumer(line, alarm=number, person=person, now=line.now())
     return _done(request, f"/alarms/{number}")
 
 
 @post("/alarms/{number:int}/propose", sync_to_thread=True, opt={"act": Act.PROPOSE_CUT}, status_code=200)
-def propose(request: Asked, number: NumberInPath, data: Annotated[Line, Form]) -> Answer:
+def propose(request: Asked, number: NumberInPath, data: Annotated[Remark, Form]) -> Answer:
     """Propose to the officer authorised for theft that supply be cut; nothing is cut by it."""
-    line = line_of(request)
-    person = signed_in(request).person.sign_in
+    line, person = _hands(request, number)
     operations.propose_cut(line.database, number=number, reason=data.text, person=person, now=line.now())
     return _done(request, f"/alarms/{number}")
 
@@ -226,11 +215,16 @@ def decide(request: Asked, number: NumberInPath, data: Annotated[Verdict, Form])
     line = line_of(request)
     if data.decision not in DECISIONS:
         raise InvalidValue("say whether the cut is authorised or refused")
+    with line.database.read() as connection:
+        proposal = queries.proposal(connection, number=number)
+    if proposal is None:
+        raise UnknownProposal(f"there is no proposal {number} to cut for theft")
+    line, person = _hands(request, proposal.alarm)
     decided = operations.decide_cut(
         line.database,
         proposal=number,
         authorise=data.decision == "authorise",
-        person=signed_in(request).person.sign_in,
+        person=person,
         now=line.now(),
         note=data.note,
     )
@@ -295,6 +289,18 @@ def _seen(connection: Connection, *, number: int, person: Person) -> Alarm:
     if alarm is None or (seen is not None and alarm.office is not None and alarm.office not in seen):
         raise UnknownAlarm(f"there is no alarm {number} in your offices; the wall shows those that are open")
     return alarm
+
+
+def _hands(request: Asked, number: int) -> tuple[Line, str]:
+    """
+    Return the line and who acts on an alarm in their sight; whether they may do the deed, its room decides.
+
+    :raises UnknownAlarm: if there is none of that number, or it is another office's.
+    """
+    line, person = line_of(request), signed_in(request).person
+    with line.database.read() as connection:
+        _seen(connection, number=number, person=person)
+    return line, person.sign_in
 
 
 def _names(connection: Connection) -> dict[str, str]:
