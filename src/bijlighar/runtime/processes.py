@@ -36,6 +36,8 @@ RECOVER_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 #: How long the thread of the alarms and that of the siren sleep between two questions whether anything was committed.
 ALARM_POLL_S = 0.005
+#: The siren's thread speaks for half of the time at most, but no broker that is slow to answer keeps it from stopping.
+SIREN_PAUSE_MAX_S = 0.1
 #: Looking in vain for work may take one part in so many of a lane's time, however often others commit.
 SHARE_OF_LOOKING = {Lane.ALARM: 2, Lane.PROMPT: 8, Lane.BULK: 8}
 TELL_EVERY_S = 0.25
@@ -290,7 +292,7 @@ def _drive_siren(line: Line, stop: threading.Event) -> None:
                     told_at = monotonic()
                     await alarms.drive_siren(line.database, output=siren, now=line.home.clock.now())
                     took_s = monotonic() - told_at
-            await asyncio.sleep(max(ALARM_POLL_S, took_s * (SHARE_OF_LOOKING[Lane.ALARM] - 1)))
+            await asyncio.sleep(min(max(ALARM_POLL_S, took_s), SIREN_PAUSE_MAX_S))
         changes.close()
         await siren.close()
 
