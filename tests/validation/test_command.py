@@ -1,4 +1,5 @@
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,45 @@ class TestReadingsImport:
         assert json.loads(capsys.readouterr().out)["findings"] == []
 
     def test_says_what_formats_it_does_not_take(self, home: str, tmp_path: Path, capsys):
-        assert (
-            run("readings", "import", str(tmp_path / "intervals.csv"), "--format", "nem12", "--home", home)
-            == 1
-        )
+        for kind, told in (
+            ("greenbutton", "greenbutton files are not taken in yet"),
+            ("nem12", "line 1: the file begins"),
+        ):
+            assert (
+                run("readings", "import", str(tmp_path / "intervals.csv"), "--format", kind, "--home", home)
+                == 1
+            )
+            assert told in capsys.readouterr().err
 
-        assert "nem12 files are not taken in yet" in capsys.readouterr().err
+    def test_takes_in_a_zipped_nem12_file_and_refuses_nem13(self, home: str, tmp_path: Path, capsys):
+        day = "300,20260401," + ",".join(["1.5"] * 48) + ",V,,,,"
+        text = f"100,NEM12,1,A,B\n200,X,E1,1,E1,,M1,kWh,30,\n{day}\n400,1,47,A,,\n400,48,48,S14,76,\n900\n"
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("a.csv", text)
+        (tmp_path / "b.csv").write_text(text.replace("NEM12", "NEM13"))
+        assert run("registry", "import", str(tmp_path / "registry.csv"), "--home", home) == 0
+        capsys.readouterr()
+
+        assert run("readings", "import", str(tmp_path / "a.zip"), "--format", "nem12", "--home", home) == 0
+        assert "48 intervals new" in capsys.readouterr().out
+        assert run("readings", "import", str(tmp_path / "b.csv"), "--format", "nem12", "--home", home) == 1
+        assert "b.csv, line 1: NEM13 files" in capsys.readouterr().err
+        assert run("validate", "--home", home, "--format", "json") == 0
+
+        (flagged,) = [
+            found for found in json.loads(capsys.readouterr().out)["findings"] if found["rule"] == "flagged"
+        ]
+        assert flagged["start"] == "2026-04-01T19:00:00+05:30"
+        assert flagged["reason"] == "the sender does not call 1 interval measured: E1 S14 76"
+
+    def test_refuses_an_archive_of_two_files(self, home: str, tmp_path: Path, capsys):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("a.csv", INTERVALS)
+            archive.writestr("b.csv", INTERVALS)
+
+        assert run("readings", "import", str(tmp_path / "a.zip"), "--home", home) == 1
+
+        assert "a.zip: the archive must hold one file" in capsys.readouterr().err
 
 
 class TestValidate:

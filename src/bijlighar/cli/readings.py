@@ -1,5 +1,6 @@
 """`bijlighar readings`: readings from files."""
 
+import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,27 @@ from bijlighar.offices.model import Act
 from bijlighar.readings import operations
 from bijlighar.readings.errors import BrokenFile, UnsupportedFormat
 from bijlighar.runtime.home import Home
+
+#: What a file may unpack to [octets].
+UNPACKED_MAX = 500_000_000
+
+
+def read_zipped(file: Path) -> str:
+    """
+    Return the text of the one file in a zip archive.
+
+    :raises BrokenFile: if it is no archive, holds more than one file or too much, or no text.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            (entry,) = archive.infolist()
+            if entry.file_size > UNPACKED_MAX:
+                raise BrokenFile(f"{file.name}: it unpacks to more than {UNPACKED_MAX} octets; divide it")
+            return archive.read(entry).decode("utf-8-sig")
+    except ValueError:
+        raise BrokenFile(f"{file.name}: the archive must hold one file of text in UTF-8") from None
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as problem:
+        raise BrokenFile(f"{file.name}: the archive cannot be read: {problem}") from None
 
 
 @click.group()
@@ -50,20 +72,26 @@ def import_(
     or initial; without one a register at midnight IST is the daily one, any other a hand reading.
 
     Times are ISO 8601 with an offset. The meters must be in the registry.
+
+    A NEM12 file (Australia) may be zipped; its times are UTC+10. Its meter is the first of SERIAL-SUFFIX, NMI-SUFFIX,
+    SERIAL and NMI that is in the registry; what the sender says of the quality is kept.
     """
-    if file_format != "csv":
+    if file_format == "greenbutton":
         raise UnsupportedFormat(
             f"{file.name}: {file_format} files are not taken in yet; bring the readings as CSV"
         )
-    text = read_text(file)
+    text = read_zipped(file) if file.suffix.lower() == ".zip" else read_text(file)
     now = home.clock.now()
     with home.database.write() as connection:
         if person is not None:
             offices.authorise(connection, sign_in=person, act=Act.IMPORT_READINGS, office=None)
         try:
-            report = operations.import_csv(connection, text=text, stamp=stamp, now=now)
-        except BrokenFile as problem:
-            raise BrokenFile(f"{file.name}, {problem}") from None
+            if file_format == "nem12":
+                report = operations.import_nem12(connection, text=text, now=now)
+            else:
+                report = operations.import_csv(connection, text=text, stamp=stamp, now=now)
+        except (BrokenFile, UnsupportedFormat) as problem:
+            raise type(problem)(f"{file.name}, {problem}") from None
         offices.record_act(
             connection,
             person=person or offices.SYSTEM,
@@ -79,6 +107,8 @@ def import_(
     )
     if report.rounded:
         click.echo(f"note: {report.rounded} values were rounded half up to whole Wh", err=True)
+    for left in report.left_out:
+        click.echo(f"note: {left}", err=True)
     if report.findings:
         click.echo(
             f"note: the file contains {len(report.findings)} oddities; `bijlighar validate` tells them",

@@ -113,6 +113,7 @@ class FindingKind(StrEnum):
     OUT_OF_ORDER = "out_of_order"
     UNREADABLE = "unreadable"
     CHANGED = "changed"
+    FLAGGED = "flagged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -231,7 +232,7 @@ class AppendReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What an imported file contained and changed."""
+    """What an imported file contained and changed; `left_out` names what it holds and is not stored."""
 
     lines: int
     meters: int
@@ -241,6 +242,7 @@ class ImportReport:
     registers_new: int
     rounded: int
     findings: tuple[Finding, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

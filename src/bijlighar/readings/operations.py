@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.base.period import day_number, local_date, local_midnight
-from bijlighar.readings import event_store, finding_store, register_store, store
+from bijlighar.readings import event_store, finding_store, nem12_file, register_store, store
 from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
 from bijlighar.readings.errors import BrokenFile, UnusableReadings
 from bijlighar.readings.model import (
@@ -27,6 +27,7 @@ from bijlighar.readings.model import (
     Quality,
     RegisterSnapshot,
 )
+from bijlighar.readings.nem12_days import stored_form
 from bijlighar.readings.readings_file import ParsedFile, Stamp, parse
 from bijlighar.readings.rules import StoredDays, merge, overlay_of
 from bijlighar.registry import queries as registry
@@ -157,6 +158,21 @@ def import_csv(connection: Connection, *, text: str, stamp: Stamp, now: datetime
     """
     parsed = parse(text, stamp=stamp)
     _check_meters(connection, parsed)
+    return _store_file(connection, parsed, now=now)
+
+
+def import_nem12(connection: Connection, *, text: str, now: datetime) -> ImportReport:
+    """
+    Import a NEM12 file, whole or not at all; the sender's quality of each value is kept as a finding.
+
+    :raises BrokenFile: with line and reason, if the file is torn or wrong or names an unknown meter.
+    :raises UnsupportedFormat: if it is a NEM13 file.
+    """
+    known = {device.serial for device in registry.end_devices(connection)}
+    return _store_file(connection, stored_form(nem12_file.parse(text), known=known), now=now)
+
+
+def _store_file(connection: Connection, parsed: ParsedFile, *, now: datetime) -> ImportReport:
     registers = append_registers(connection, snapshots=parsed.snapshots, now=now)
     days = new = changed = 0
     findings: list[Finding] = []
@@ -166,6 +182,7 @@ def import_csv(connection: Connection, *, text: str, stamp: Stamp, now: datetime
         new += report.intervals_new
         changed += report.intervals_changed
         findings.extend(report.findings)
+    finding_store.add_findings(connection, findings=parsed.flags, now=now)
     return ImportReport(
         lines=parsed.lines,
         meters=len(parsed.first_lines),
@@ -175,6 +192,7 @@ def import_csv(connection: Connection, *, text: str, stamp: Stamp, now: datetime
         registers_new=registers,
         rounded=parsed.rounded,
         findings=tuple(findings),
+        left_out=parsed.left_out,
     )
 
 

@@ -25,6 +25,7 @@ from bijlighar.readings.model import (
     IST_OFFSET_S,
     SECONDS_PER_DAY,
     Delivery,
+    Finding,
     Origin,
     RegisterKind,
     RegisterSnapshot,
@@ -44,13 +45,19 @@ _HUNDREDTHS = ("volt", "amp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedFile:
-    """What a file says: deliveries or snapshots, the first line of each meter, how many values were rounded."""
+    """
+    What a file says: deliveries or snapshots, the first line of each meter, how many values were rounded.
+
+    `flags` tell how good the sender calls its values; `left_out` names what the file holds and is not stored.
+    """
 
     lines: int
     deliveries: tuple[Delivery, ...] = ()
     snapshots: tuple[RegisterSnapshot, ...] = ()
     first_lines: dict[str, int] = field(default_factory=dict)
     rounded: int = 0
+    flags: tuple[Finding, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def parse(text: str, *, stamp: Stamp) -> ParsedFile:

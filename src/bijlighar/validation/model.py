@@ -14,6 +14,7 @@ class Rule(StrEnum):
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out_of_order"
     UNREADABLE = "unreadable"
+    FLAGGED = "flagged"
     NEGATIVE = "negative"
     SPIKE = "spike"
     SUM_CHECK = "sum_check"

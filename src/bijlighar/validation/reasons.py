@@ -73,6 +73,18 @@ def _unreadable(finding: ValidationFinding) -> Words:
     )
 
 
+def _flagged(finding: ValidationFinding) -> Words:
+    flags = [flag for flag in finding.facts.get("flags", []) if isinstance(flag, dict)]
+    told = ", ".join(
+        " ".join(str(flag[name]) for name in ("suffix", "quality", "reason_code", "reason") if flag.get(name))
+        for flag in flags
+    )
+    return Words(
+        hi=f"भेजने वाले ने {_of_intervals(finding.intervals)} को नापा हुआ नहीं कहा: {told}",
+        en=f"the sender does not call {finding.intervals} {_intervals(finding.intervals)} measured: {told}",
+    )
+
+
 def _negative(finding: ValidationFinding) -> Words:
     intervals, facts = finding.intervals, finding.facts
     return Words(
@@ -128,6 +140,7 @@ _REASONS: dict[Rule, Callable[[ValidationFinding], Words]] = {
     Rule.DUPLICATE: _duplicate,
     Rule.OUT_OF_ORDER: _out_of_order,
     Rule.UNREADABLE: _unreadable,
+    Rule.FLAGGED: _flagged,
     Rule.NEGATIVE: _negative,
     Rule.SPIKE: _spike,
     Rule.SUM_CHECK: _sum_check,

@@ -14,6 +14,7 @@ _OF_DELIVERY = {
     FindingKind.CHANGED: (Rule.DUPLICATE, Severity.INFO, Severity.WARNING),
     FindingKind.OUT_OF_ORDER: (Rule.OUT_OF_ORDER, Severity.INFO, Severity.INFO),
     FindingKind.UNREADABLE: (Rule.UNREADABLE, Severity.WARNING, Severity.WARNING),
+    FindingKind.FLAGGED: (Rule.FLAGGED, Severity.INFO, Severity.INFO),
 }
 
 
@@ -25,6 +26,8 @@ def of_delivery(finding: Finding) -> ValidationFinding:
         facts = {"equal": finding.equal, "later": finding.kind is FindingKind.CHANGED}
     if rule is Rule.UNREADABLE:
         facts = {"lines": list(finding.detail.get("lines", []))}
+    if rule is Rule.FLAGGED:
+        facts = {"flags": list(finding.detail.get("flags", []))}
     return ValidationFinding(
         rule=rule,
         meter=finding.meter,
