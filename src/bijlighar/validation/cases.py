@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,12 +26,20 @@ class Hangings:
     Who hung when, by meter: half-open spans [s since the epoch].
 
     load_w: the sanctioned load as the meter measures it (divided by its multiplier) [W], where it is known.
+    ratios: the multipliers that are not 1; categories: of the accounts; one_phase: the meters of a single phase.
+    exchanges: by meter and IST day, which other meter came or went and whether this one is the new one.
+    moved: the meters that were hung or taken down on a known day.
     """
 
     spans: Mapping[str, tuple[tuple[int, int], ...]]
     communicating: frozenset[str]
     minutes: Mapping[str, int]
     load_w: Mapping[str, int]
+    ratios: Mapping[str, int] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+    one_phase: frozenset[str] = frozenset()
+    exchanges: Mapping[tuple[str, int], tuple[str, bool]] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
 
     def hung_on(self, meter: str, day: int) -> bool:
         """Return whether the meter hung at any time of an IST day."""
@@ -88,6 +96,27 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Beside:
+    """
+    What stands beside the rows of the cases.
+
+    before: the day before, by channel; zero, flat: long runs of nothing, of one value; outside: values of a meter
+    that hung nowhere; exchanges: by row, the other meter and whether this one is the new one; prior: the import
+    register at the midnight at which the day before began.
+    """
+
+    before: Mapping[str, Integers]
+    zero: Flags
+    flat: Flags
+    outside: Flags
+    exchanges: Mapping[int, tuple[str, bool]]
+    categories: tuple[str, ...]
+    ratio: Integers
+    one_phase: Flags
+    prior: Integers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cases:
     """
     Meter-days to be judged, one interval length: what was measured and what is known beside it.
@@ -104,6 +133,7 @@ class Cases:
     load: Integers
     usual: Integers
     window: Window | None
+    beside: Beside | None = None
 
 
 def joined(block: DayBlock, other: DayBlock, rows: Integers) -> DayBlock:

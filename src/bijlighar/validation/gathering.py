@@ -18,9 +18,9 @@ from bijlighar.readings.model import (
     Quality,
 )
 from bijlighar.readings.rules import rows_of
-from bijlighar.registry import queries as registry
 from bijlighar.registry.model import SINCE_EVER
 from bijlighar.validation import rules
+from bijlighar.validation.beside import look_beside, with_runs
 from bijlighar.validation.cases import (
     REGISTER_REACH_DAYS,
     Cases,
@@ -30,35 +30,12 @@ from bijlighar.validation.cases import (
     joined,
     midnight_s,
 )
+from bijlighar.validation.hanging import FOREVER_S
 from bijlighar.validation.model import ValidationSettings
 
 #: How many days after a gap are looked at where there are none before it.
 DAYS_AFTER = 7
-#: The end of a hanging without an end [s since the epoch].
-FOREVER_S = 2**52
 BOTH_LENGTHS = 15 + 30
-
-
-def hangings(connection: Connection) -> Hangings:
-    """Return who hung when, what communicates and which load is sanctioned."""
-    loads = {account.number: account.sanctioned_w for account in registry.accounts(connection)}
-    spans: dict[str, list[tuple[int, int]]] = {}
-    load_w: dict[str, int] = {}
-    minutes: dict[str, int] = {}
-    for hung in registry.installations(connection):
-        end = FOREVER_S if hung.to_at is None else epoch_seconds(hung.to_at)
-        spans.setdefault(hung.meter, []).append((epoch_seconds(hung.from_at), end))
-        sanctioned = loads.get(hung.account) if hung.account is not None else None
-        if sanctioned is not None:
-            load_w[hung.meter] = max(sanctioned // max(hung.multiplier, 1), load_w.get(hung.meter, 0))
-        minutes[hung.meter] = hung.minutes
-    talking = {device.serial for device in registry.end_devices(connection) if device.communicates}
-    return Hangings(
-        spans={meter: tuple(sorted(own)) for meter, own in spans.items()},
-        communicating=frozenset(talking),
-        minutes=minutes,
-        load_w=load_w,
-    )
 
 
 def due_day(*, now: datetime, settings: ValidationSettings) -> int:
@@ -80,6 +57,25 @@ def gather(
 
     With `forced` what is missing is estimated at any age.
     """
+    block = with_runs(connection, block, settings=settings)
+    cases, registers = _gathered(
+        connection, block=block, hung=hung, now=now, settings=settings, forced=forced
+    )
+    beside = look_beside(connection, cases.block, hung=hung, settings=settings)
+    days = [day - 1 for day in cases.block.days.tolist()]
+    prior = registers.at(meters=cases.block.meters, days=days, channel="wh_import")
+    return replace(_with_registers(cases, registers), beside=replace(beside, prior=prior))
+
+
+def _gathered(
+    connection: Connection,
+    *,
+    block: DayBlock,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+    forced: bool,
+) -> tuple[Cases, Registers]:
     cases = _bare(connection, block=block, hung=hung, now=now, settings=settings, forced=forced)
     energy = block.values["wh_import"]
     spiky = rules.may_spike(values=energy, minutes=block.minutes, load=cases.load, settings=settings)
@@ -89,7 +85,7 @@ def gather(
     registers = _registers(connection, block=block, open_rows=open_rows)
     meters = sorted({block.meters[row] for row in (*open_rows.tolist(), *np.flatnonzero(spiky).tolist())})
     if not meters:
-        return _with_registers(cases, registers)
+        return cases, registers
     around = [registers.around(block.meters[row], int(block.days[row])) for row in open_rows]
     beside = _days_beside(block, open_rows, around)
     if beside:
@@ -105,7 +101,7 @@ def gather(
         registers=registers,
     )
     usual = _usual(cases, np.flatnonzero(spiky), window, settings)
-    return replace(_with_registers(cases, registers), window=window, usual=usual)
+    return replace(cases, window=window, usual=usual), registers
 
 
 def _registers(connection: Connection, *, block: DayBlock, open_rows: Integers) -> Registers:
@@ -116,7 +112,7 @@ def _registers(connection: Connection, *, block: DayBlock, open_rows: Integers) 
     """
     if not block.rows:
         return Registers({})
-    first, last = int(block.days.min()), int(block.days.max()) + 1
+    first, last = int(block.days.min()) - 1, int(block.days.max()) + 1
     meters = sorted(set(block.meters))
     near = Registers(readings.midnight_registers(connection, meters=meters, first=first, last=last))
     alone = sorted(

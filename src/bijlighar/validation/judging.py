@@ -18,7 +18,7 @@ from bijlighar.readings.model import (
     interval_start,
     runs,
 )
-from bijlighar.validation import rules
+from bijlighar.validation import pattern_findings, rules
 from bijlighar.validation.cases import Cases, Window
 from bijlighar.validation.estimation import Estimates, estimate
 from bijlighar.validation.model import Method, Rule, Severity, ValidationFinding, ValidationSettings
@@ -52,8 +52,13 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
     block = cases.block
     energy = block.values["wh_import"]
     export = block.channel("wh_export")
+    fall = pattern_findings.falls(cases, settings=settings)
     sums = rules.sum_check(
-        values=energy, wanted=cases.wanted, opening=cases.opening, closing=cases.closing, settings=settings
+        values=energy,
+        wanted=cases.wanted,
+        opening=cases.opening,
+        closing=np.where(fall.rollover, cases.closing + fall.modulus, cases.closing),
+        settings=settings,
     )
     spike = rules.spike(
         values=energy, minutes=block.minutes, load=cases.load, usual=cases.usual, settings=settings
@@ -91,7 +96,10 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
     judged = replace(block, values=values, quality=quality, validated=np.ones(block.rows, dtype=np.bool_))
     return Verdict(
         block=judged,
-        findings=tuple(_findings(cases, marks)),
+        findings=(
+            *_findings(cases, marks),
+            *pattern_findings.found(cases, sums=sums, fall=fall, settings=settings),
+        ),
         estimated_intervals=int((quality == Quality.ESTIMATED).sum()),
     )
 

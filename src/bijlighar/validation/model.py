@@ -18,6 +18,16 @@ class Rule(StrEnum):
     NEGATIVE = "negative"
     SPIKE = "spike"
     SUM_CHECK = "sum_check"
+    ROLLOVER = "rollover"
+    RESET = "reset"
+    ZERO_RUN = "zero_run"
+    FLAT_RUN = "flat_run"
+    REPEATED = "repeated"
+    DRIFT = "drift"
+    EXPORT = "export"
+    PHYSICS = "physics"
+    EXCHANGE = "exchange"
+    MULTIPLIER = "multiplier"
 
 
 class Severity(StrEnum):
@@ -57,6 +67,14 @@ class ValidationSettings:
     fine_step_wh, coarse_step_wh: the steps in which registers count [Wh]; a register is taken for a coarse one when
         both its readings are multiples of the coarse step.
     rounding_wh_per_two: what rounding each interval by itself may add up to, for two intervals [Wh].
+    zero_run_hours, flat_run_hours: how long nothing, or one and the same value, may be counted [h].
+    repeated_min_by_channels: how many intervals must repeat the day before, by the number of channels beside energy.
+    repeated_values_min: how many different values there must be among them where energy alone is told.
+    volt_max: beyond this no voltage of one phase is right [V].
+    physics_floor_w, physics_margin_divisor: what rounding and averaging may add to a power: so many W, and a part.
+    idle_amp_min: a current from here on counts energy [A].
+    export_floor_wh: what a meter may show as fed in on a day without meaning it [Wh].
+    multiplier_floor_wh, multiplier_closeness: a ratio is looked for in sums from here on, within one part in so many.
     """
 
     estimate_after_days: int = 3
@@ -69,6 +87,17 @@ class ValidationSettings:
     fine_step_wh: int = 1
     coarse_step_wh: int = 10
     rounding_wh_per_two: int = 1
+    zero_run_hours: int = 7 * 24
+    flat_run_hours: int = 48
+    repeated_min_by_channels: tuple[int, ...] = (12, 4, 2)
+    repeated_values_min: int = 6
+    volt_max: int = 320
+    physics_floor_w: int = 80
+    physics_margin_divisor: int = 10
+    idle_amp_min: int = 1
+    export_floor_wh: int = 100
+    multiplier_floor_wh: int = 500
+    multiplier_closeness: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from bijlighar.storage import sequences
 from bijlighar.storage.engine import Database
 from bijlighar.validation import queries, store
 from bijlighar.validation.cases import Hangings
-from bijlighar.validation.gathering import due_day, gather, hangings, open_days
+from bijlighar.validation.gathering import due_day, gather, open_days
+from bijlighar.validation.hanging import hangings
 from bijlighar.validation.judging import Verdict, judge
 from bijlighar.validation.model import ValidationReport, ValidationSettings
 

@@ -12,7 +12,8 @@ from bijlighar.registry.model import SINCE_EVER
 from bijlighar.storage import sequences
 from bijlighar.validation import store
 from bijlighar.validation.cases import Hangings
-from bijlighar.validation.gathering import due_day, hangings
+from bijlighar.validation.gathering import due_day
+from bijlighar.validation.hanging import hangings
 from bijlighar.validation.model import ValidationFinding, ValidationSettings
 from bijlighar.validation.reasons import reason as reason
 from bijlighar.validation.report import document as document

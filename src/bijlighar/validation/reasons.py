@@ -126,6 +126,111 @@ def _sum_check(finding: ValidationFinding) -> Words:
     )
 
 
+def _rollover(finding: ValidationFinding) -> Words:
+    digits, counted = finding.facts["modulus_wh"], finding.facts["counted_wh"]
+    return Words(
+        hi=f"रजिस्टर {digits} Wh पर पूरा होकर शून्य से चला; दिन में {counted} Wh गिने गए",
+        en=f"the register ran over at {digits} Wh and began at zero; it counted {counted} Wh over the day",
+    )
+
+
+def _reset(finding: ValidationFinding) -> Words:
+    low, high = finding.facts["to_wh"], finding.facts["from_wh"]
+    return Words(
+        hi=f"रजिस्टर दिन में {high} Wh से {low} Wh पर आ गया, जबकि उसके अंक पूरे नहीं हुए थे",
+        en=f"the register went from {high} Wh to {low} Wh over the day and was not at the end of its digits",
+    )
+
+
+def _zero_run(finding: ValidationFinding) -> Words:
+    return Words(
+        hi=f"{_of_intervals(finding.intervals)} में लगातार कोई ऊर्जा नहीं",
+        en=f"no energy in {finding.intervals} {_intervals(finding.intervals)} of a long run",
+    )
+
+
+def _flat_run(finding: ValidationFinding) -> Words:
+    value = finding.facts["energy_wh"]
+    return Words(
+        hi=f"{_of_intervals(finding.intervals)} में लगातार वही मान, {value} Wh; मीटर जमा हुआ लगता है",
+        en=f"the same {value} Wh in {finding.intervals} {_intervals(finding.intervals)} of a long run; "
+        "the meter seems frozen",
+    )
+
+
+def _repeated(finding: ValidationFinding) -> Words:
+    facts = finding.facts
+    if "register_wh" in facts:
+        return Words(
+            hi=f"दिन के दोनों छोर पर वही रजिस्टर, {facts['register_wh']} Wh, जबकि अंतरालों का योग {facts['sum_wh']} Wh है",
+            en=f"the same register, {facts['register_wh']} Wh, at both ends of the day, while the intervals sum "
+            f"to {facts['sum_wh']} Wh",
+        )
+    return Words(
+        hi=f"{_of_intervals(finding.intervals)} में ठीक वही मान जो एक दिन पहले इसी समय थे",
+        en=f"{finding.intervals} {_intervals(finding.intervals)} with exactly the values of the day before",
+    )
+
+
+def _drift(finding: ValidationFinding) -> Words:
+    late = finding.facts["intervals_late"] > 0
+    return Words(
+        hi=f"योग रजिस्टर से तभी मिलता है जब हर अंतराल एक जगह {'बाद का' if late else 'पहले का'} माना जाए",
+        en="the sums fit the registers only if every interval is one place "
+        f"{'later' if late else 'earlier'} than named",
+    )
+
+
+def _export(finding: ValidationFinding) -> Words:
+    fed = finding.facts["export_wh"]
+    return Words(
+        hi=f"{fed} Wh ग्रिड में भेजे गए; इसकी कोई अनुमति दर्ज नहीं है",
+        en=f"{fed} Wh fed in; no permission to do so is on record",
+    )
+
+
+def _physics(finding: ValidationFinding) -> Words:
+    facts = finding.facts
+    told = [f"{facts['energy_wh']} Wh"]
+    if "vah_import" in facts:
+        told.append(f"{facts['vah_import']} VAh")
+    for channel, unit in (("volt", "V"), ("amp", "A")):
+        if channel in facts:
+            told.append(f"{facts[channel] // 100}.{facts[channel] % 100:02} {unit}")
+    return Words(
+        hi=f"{_of_intervals(finding.intervals)} के मान आपस में मेल नहीं खाते ({', '.join(told)})",
+        en=f"{finding.intervals} {_intervals(finding.intervals)} whose values do not agree ({', '.join(told)})",
+    )
+
+
+def _exchange(finding: ValidationFinding) -> Words:
+    facts = finding.facts
+    if facts.get("outside"):
+        return Words(
+            hi=f"{_of_intervals(finding.intervals)} के मान तब के हैं जब मीटर कहीं लगा नहीं था",
+            en=f"{finding.intervals} {_intervals(finding.intervals)} measured while the meter hung nowhere",
+        )
+    if facts["new"]:
+        return Words(
+            hi=f"यह मीटर {facts['other']} की जगह लगाया गया",
+            en=f"the meter was hung in place of {facts['other']}",
+        )
+    return Words(
+        hi=f"मीटर उतारा गया, उसकी जगह {facts['other']} लगा",
+        en=f"the meter was taken down and {facts['other']} hung in its place",
+    )
+
+
+def _multiplier(finding: ValidationFinding) -> Words:
+    facts = finding.facts
+    return Words(
+        hi=f"अंतरालों का योग {facts['sum_wh']} Wh और रजिस्टर का अंतर {facts['difference_wh']} Wh, "
+        f"{abs(facts['factor'])} गुना का फ़र्क़: गुणक या इकाई ग़लत लगती है",
+        en=f"the intervals sum to {facts['sum_wh']} Wh, the register says {facts['difference_wh']} Wh, a factor of "
+        f"{abs(facts['factor'])}: the multiplier or the unit seems wrong",
+    )
+
+
 def _of_intervals(count: int) -> str:
     """Return so many intervals in Hindi, before a postposition."""
     return f"{count} {'अंतराल' if count == 1 else 'अंतरालों'}"
@@ -144,4 +249,14 @@ _REASONS: dict[Rule, Callable[[ValidationFinding], Words]] = {
     Rule.NEGATIVE: _negative,
     Rule.SPIKE: _spike,
     Rule.SUM_CHECK: _sum_check,
+    Rule.ROLLOVER: _rollover,
+    Rule.RESET: _reset,
+    Rule.ZERO_RUN: _zero_run,
+    Rule.FLAT_RUN: _flat_run,
+    Rule.REPEATED: _repeated,
+    Rule.DRIFT: _drift,
+    Rule.EXPORT: _export,
+    Rule.PHYSICS: _physics,
+    Rule.EXCHANGE: _exchange,
+    Rule.MULTIPLIER: _multiplier,
 }

@@ -9,6 +9,8 @@ from bijlighar.readings.model import Finding, FindingKind
 from bijlighar.validation.model import Rule, Severity, ValidationFinding, ValidationReport
 from bijlighar.validation.reasons import reason
 
+#: What goes on over midnight is told as one.
+JOINED = (Rule.MISSING, Rule.ZERO_RUN, Rule.FLAT_RUN, Rule.REPEATED)
 _OF_DELIVERY = {
     FindingKind.DUPLICATE: (Rule.DUPLICATE, Severity.INFO, Severity.WARNING),
     FindingKind.CHANGED: (Rule.DUPLICATE, Severity.INFO, Severity.WARNING),
@@ -44,10 +46,10 @@ def of_delivery(finding: Finding) -> ValidationFinding:
 def joined_gaps(findings: Iterable[ValidationFinding]) -> tuple[ValidationFinding, ...]:
     """Return the findings by meter and time, gaps that go on over midnight as one."""
     result: list[ValidationFinding] = []
-    last_gap: dict[tuple[str, str], int] = {}
+    last_gap: dict[tuple[str, str, Rule, object], int] = {}
     for finding in sorted(findings, key=lambda found: (found.meter, found.start, found.rule, found.channel)):
-        if finding.rule is Rule.MISSING:
-            key = (finding.meter, finding.channel)
+        if finding.rule in JOINED:
+            key = (finding.meter, finding.channel, finding.rule, _alike(finding))
             place = last_gap.get(key)
             if place is not None and result[place].end == finding.start:
                 result[place] = _one_gap(result[place], finding)
@@ -87,8 +89,15 @@ def _entry(finding: ValidationFinding) -> dict[str, Any]:
     }
 
 
+def _alike(finding: ValidationFinding) -> object:
+    """Return what two findings of one rule must share to be one."""
+    return finding.facts.get("energy_wh"), "register_wh" in finding.facts
+
+
 def _one_gap(first: ValidationFinding, second: ValidationFinding) -> ValidationFinding:
     facts: dict[str, Any] = {}
+    if first.rule is not Rule.MISSING:
+        facts = dict(first.facts)
     estimated = sum(int(part.facts.get("estimated", 0)) for part in (first, second))
     if estimated:
         methods: set[int] = set()
