@@ -6,8 +6,8 @@ from datetime import date, datetime
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.balance import rules
-from bijlighar.balance.model import Load, PhaseShare
+from bijlighar.balance import gathering, rules, viewing
+from bijlighar.balance.model import Level, Load, PhaseShare, StepBalance
 from bijlighar.base.period import Period, day_number, local_date, moment_of
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import ABSENT, Integers, interval_start
@@ -56,6 +56,36 @@ def _order(phase: str | None) -> tuple[int, str]:
     """Return by what phases are ordered: R, Y, B, then the others, the unknown last."""
     place = PHASES.find(phase) if phase else -1
     return (len(PHASES) + 1, "") if phase is None else (place if place >= 0 else len(PHASES), phase)
+
+
+def steps(
+    connection: Connection, *, level: Level, code: str, first: date, last: date, minutes: int
+) -> tuple[StepBalance, ...]:
+    """Return the balance of each interval of the days `first` to `last`, on the network as it stood at the time."""
+    net = gathering.network(connection, first=day_number(first), last=day_number(last))
+    if code not in net.codes(level):
+        return ()
+    place = net.codes(level).index(code)
+    given = viewing.lay(
+        connection, net=net, rows=np.flatnonzero(net.inputs_of(level) == place), minutes=minutes
+    )
+    used = viewing.lay(
+        connection, net=net, rows=np.flatnonzero(net.consumers_of(level) == place), minutes=minutes
+    )
+    is_known = (given.known == given.hung).all(axis=0) & given.hung.any(axis=0)
+    input_wh = (given.drawn_wh - given.fed_wh).sum(axis=0)
+    consumers_wh = (used.drawn_wh - used.fed_wh).sum(axis=0)
+    missing = (used.hung & ~used.known).sum(axis=0)
+    slots = len(is_known) // len(net.starts)
+    return tuple(
+        StepBalance(
+            start=moment_of(interval_start(net.first + index // slots, index % slots, minutes)),
+            input_wh=round(float(input_wh[index])) if is_known[index] else None,
+            consumers_wh=round(float(consumers_wh[index])),
+            missing=int(missing[index]),
+        )
+        for index in range(len(is_known))
+    )
 
 
 def newest_load(connection: Connection, *, transformer: str, now: datetime) -> Load | None:

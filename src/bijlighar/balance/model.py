@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from bijlighar.base.words import Words
+
 #: Below this share of intervals read [%] a loss says little: it is shown with a flag and ranked after the others.
 COVERAGE_PCT_MIN = 95
 
@@ -39,6 +41,56 @@ class DayBalance:
     transformer_loss_wh: int | None = None
 
 
+class Verdict(StrEnum):
+    """What may be said of a transformer's loss."""
+
+    EXPLAINED = "explained"
+    SUSPECTED = "suspected"
+    TOO_LITTLE_READ = "too_little_read"
+    TOO_SHORT = "too_short"
+    RATIO = "ratio"
+    INDEXING = "indexing"
+    SWITCHED = "switched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A meter that missing energy points to: `score` ranks (0 to 1, no probability), `evidence` says why."""
+
+    meter: str
+    score: float
+    evidence: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misplaced:
+    """A meter that hangs elsewhere than registered: `found` is the transformer or phase where it seems to hang."""
+
+    meter: str
+    registered: str
+    found: str | None
+    evidence: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """
+    The load of a transformer over a range.
+
+    peak_va: the heaviest interval [VA]; peak_pct, mean_pct: in per cent of the rating, None where it is not known.
+    hours_over_rating: how long the load was above the rating [h], None likewise.
+    power_factor: energy over apparent energy, None where the latter was not measured.
+    unbalance_pct: how far the heaviest phase's energy lies above the three's mean, None where phases are unknown.
+    """
+
+    peak_va: int
+    peak_pct: float | None
+    mean_pct: float | None
+    hours_over_rating: float | None
+    power_factor: float | None
+    unbalance_pct: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """
@@ -46,6 +98,7 @@ class Loss:
 
     consumers_wh: metered_wh + assessed_wh, on the days on which the input is known, as are input_wh and loss_wh.
     loss_pct: loss over input; coverage_pct: intervals read over intervals expected; both in per cent.
+    verdict and what follows it are known of an examined transformer only; `suspects` stand worst first.
     """
 
     level: Level
@@ -65,6 +118,10 @@ class Loss:
     theft_suspected: bool
     meters: int
     meters_not_assessed: int
+    verdict: Verdict | None = None
+    suspects: tuple[Suspect, ...] = ()
+    misplaced: tuple[Misplaced, ...] = ()
+    loading: Loading | None = None
 
     @property
     def is_certain(self) -> bool:
@@ -86,6 +143,25 @@ class DayLoss:
     loss_wh: int | None
     loss_pct: float | None
     coverage_pct: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBalance:
+    """
+    The balance of one interval from `start` on: import less export of what went in and of what the consumers took.
+
+    input_wh: None where the input is not wholly known; missing: of how many consumers nothing is known.
+    """
+
+    start: datetime
+    input_wh: int | None
+    consumers_wh: int
+    missing: int
+
+    @property
+    def loss_wh(self) -> int | None:
+        """Return what went in and did not come out [Wh], None where the input is not known."""
+        return None if self.input_wh is None else self.input_wh - self.consumers_wh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

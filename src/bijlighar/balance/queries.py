@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.balance import gathering, looking, rules, store
+from bijlighar.balance import examining, gathering, looking, rules, store
 from bijlighar.balance.errors import UnusableRange
 from bijlighar.balance.model import COVERAGE_PCT_MIN as COVERAGE_PCT_MIN
-from bijlighar.balance.model import DayBalance, DayLoss, Level, Load, Loss, PhaseShare
+from bijlighar.balance.model import DayBalance, DayLoss, Level, Load, Loss, PhaseShare, StepBalance
 from bijlighar.base.period import ONE_DAY, date_of, day_number, local_date
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import Integers
@@ -125,6 +125,21 @@ def losses(connection: Connection, *, level: Level, first: date, last: date) -> 
     )
 
 
+def examined_losses(connection: Connection, *, level: Level, first: date, last: date) -> tuple[Loss, ...]:
+    """
+    Return the losses as `losses` does, those of transformers with their doubt, verdict and suspects.
+
+    It reads every interval of the range, so it is for a report or one look, not for every page; a range of more than
+    62 days, and feeders, are not examined.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    found = losses(connection, level=level, first=first, last=last)
+    if level is not Level.TRANSFORMER:
+        return found
+    return examining.examined(connection, losses=found, first=day_number(first), last=day_number(last))
+
+
 def losses_by_day(
     connection: Connection, *, level: Level, code: str, first: date, last: date
 ) -> tuple[DayLoss, ...]:
@@ -157,6 +172,20 @@ def losses_by_day(
         )
         for number, loss in found
     )
+
+
+def steps(
+    connection: Connection, *, level: Level, code: str, first: date, last: date, minutes: int = 30
+) -> tuple[StepBalance, ...]:
+    """
+    Return the balance of each interval of `minutes` (15 or 30) of one transformer or feeder, by time.
+
+    With 30 minutes, meters of 15 are folded; with 15, meters of 30 are missing. Meters read by hand have no part.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    check_range(first=first, last=last)
+    return looking.steps(connection, level=level, code=code, first=first, last=last, minutes=minutes)
 
 
 def phases(

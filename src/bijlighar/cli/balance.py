@@ -1,5 +1,6 @@
 """`bijlighar balance`: losses per transformer or feeder."""
 
+from dataclasses import asdict
 from datetime import date
 
 import click
@@ -38,7 +39,7 @@ def balance(level: str, first: date | None, last: date | None, output_format: st
         losses = (
             ()
             if first is None or last is None
-            else queries.losses(connection, level=Level(level), first=first, last=last)
+            else queries.examined_losses(connection, level=Level(level), first=first, last=last)
         )
     if output_format == "json":
         days = {
@@ -101,7 +102,27 @@ def _document(loss: Loss) -> dict[str, object]:
         "non_technical_loss_wh_interval": None if interval is None else list(interval),
         "coverage_pct": loss.coverage_pct,
         "theft_suspected": loss.theft_suspected,
-        "suspects": [],
+        "verdict": None if loss.verdict is None else str(loss.verdict),
+        "suspects": [
+            {
+                "meter": each.meter,
+                "score": each.score,
+                "evidence": each.evidence.en,
+                "evidence_hi": each.evidence.hi,
+            }
+            for each in loss.suspects
+        ],
+        "misplaced": [
+            {
+                "meter": each.meter,
+                "registered": each.registered,
+                "found": each.found,
+                "evidence": each.evidence.en,
+                "evidence_hi": each.evidence.hi,
+            }
+            for each in loss.misplaced
+        ],
+        "loading": None if loss.loading is None else asdict(loss.loading),
         "meters": loss.meters,
         "meters_not_assessed": loss.meters_not_assessed,
     }
