@@ -102,10 +102,12 @@ class TestReading:
         assert acse.decode_aare(whole[:2] + shuffled) == aare
 
     def test_refuses_a_length_bomb(self):
-        with pytest.raises(Truncated):
+        with pytest.raises(TooLong):
             acse.decode_aarq(bytes.fromhex("6084ffffffff"))
-        with pytest.raises(Truncated):
+        with pytest.raises(TooLong):
             acse.decode_aarq(bytes.fromhex("6006a184ffffffff"))
+        with pytest.raises(Truncated):
+            acse.decode_aarq(bytes.fromhex("6084000fffff"))
 
     def test_refuses_a_message_without_bounds(self):
         with pytest.raises(TooLong):

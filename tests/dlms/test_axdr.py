@@ -104,12 +104,14 @@ class TestDecode:
         with pytest.raises(Malformed):
             axdr.decode(b"\x07")
 
+    @pytest.mark.parametrize("tag", ["09", "01", "02", "04", "0a", "0c"])
     @pytest.mark.parametrize(
-        "octets", ["0984ffffffff", "0184ffffffff", "0284ffffffff", "0484ffffffff", "0a82ffff"]
+        ("announced", "error"),
+        [("82ffff", Truncated), ("8401000000", Truncated), ("8401000001", TooLong), ("84ffffffff", TooLong)],
     )
-    def test_refuses_a_length_bomb_before_it_allocates(self, octets):
-        with pytest.raises(Truncated):
-            axdr.decode(bytes.fromhex(octets))
+    def test_refuses_a_length_bomb_before_it_allocates(self, tag, announced, error):
+        with pytest.raises(error):
+            axdr.decode(bytes.fromhex(tag + announced))
 
     @pytest.mark.parametrize("octets", ["0980", "098501020304050000"])
     def test_refuses_a_length_of_no_or_too_many_octets(self, octets):
@@ -169,6 +171,13 @@ class TestCompactArray:
 
         with pytest.raises(TooLong):
             axdr.decode(bomb)
+
+    def test_is_refused_if_many_small_ones_blow_up_together(self):
+        small = b"\x13" + bytes((2, 2, 1, 0xFF, 0xFF, 0, 17)) + b"\x01\x05"
+
+        assert len(axdr.decode(small)[0][0]) == 65_535
+        with pytest.raises(TooLong):
+            axdr.decode(axdr.array([small] * 5))
 
     def test_is_refused_if_its_type_is_nested_too_deep(self):
         with pytest.raises(TooDeep):

@@ -143,7 +143,7 @@ class TestDecode:
             ("", Truncated),
             ("0201", Malformed),
             ("0101", Truncated),
-            ("0184ffffffff", Truncated),
+            ("0184ffffffff", TooLong),
             ("0105020112", Truncated),
             ("01020201120005", Truncated),
             ("010112000500", Malformed),

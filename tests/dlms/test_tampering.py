@@ -170,7 +170,7 @@ class TestServer:
         good = pair.client.send(GetRequest(attribute=CLOCK))
         bomb = with_length(good, bytes.fromhex("c884ffffffff3000000001"))
 
-        assert type(refused(pair.server, bomb)) is Truncated
+        assert type(refused(pair.server, bomb)) is TooLong
         assert type(refused(pair.server, with_length(good, bytes.fromhex("c8850102030405")))) is TooLong
 
     def test_refuses_a_nesting_bomb_even_from_a_friend(self):

@@ -13,6 +13,7 @@ from bijlighar.dlms.axdr_parts import (
     DEPTH_MAX,
     FIXED_SIZES,
     LEAVES,
+    VALUES_MAX,
     BitString,
     Tag,
     Value,
@@ -194,7 +195,7 @@ def structure(*items: bytes) -> bytes:
 # Decoding.
 
 
-def _decode(data: bytes, at: int, depth: int) -> tuple[Value, int]:
+def _decode(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Value, int]:
     try:
         tag = data[at]
     except IndexError:
@@ -203,13 +204,13 @@ def _decode(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     if leaf is not None:
         return leaf(data, at + 1)
     if tag == Tag.COMPACT_ARRAY:
-        return decode_compact(data, at + 1, depth)
+        return decode_compact(data, at + 1, depth, budget)
     if tag not in (Tag.ARRAY, Tag.STRUCTURE):
         raise Malformed(f"{tag} at {at} is not the tag of a value")
     count, at = read_count(data, at + 1, depth)
     items: list[Value] = []
     for _ in range(count):
-        item, at = _decode(data, at, depth + 1)
+        item, at = _decode(data, at, depth + 1, budget)
         items.append(item)
     return (items if tag == Tag.ARRAY else tuple(items)), at
 
@@ -220,7 +221,7 @@ def decode_from(data: bytes, at: int) -> tuple[Value, int]:
 
     :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed.
     """
-    return _decode(data, at, 0)
+    return _decode(data, at, 0, [VALUES_MAX])
 
 
 def decode(data: bytes) -> Value:
@@ -232,7 +233,7 @@ def decode(data: bytes) -> Value:
 
     :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed (also if octets are left over).
     """
-    value, end = _decode(data, 0, 0)
+    value, end = _decode(data, 0, 0, [VALUES_MAX])
     if end != len(data):
         raise Malformed(f"{len(data) - end} octets are left over after the value")
     return value

@@ -40,7 +40,7 @@ def skip_description(data: bytes, at: int, depth: int) -> int:
 def _read_content(kind: _Type, data: bytes, at: int, budget: list[int]) -> tuple[Value, int]:
     budget[0] -= 1
     if budget[0] < 0:
-        raise TooLong(f"a compact array of more than {VALUES_MAX} values is refused")
+        raise TooLong(f"compact arrays of more than {VALUES_MAX} values are refused")
     if isinstance(kind, int):
         return LEAVES[kind](data, at)
     items: list[Value] = []
@@ -55,14 +55,17 @@ def _read_content(kind: _Type, data: bytes, at: int, budget: list[int]) -> tuple
     return tuple(items), at
 
 
-def decode_compact(data: bytes, at: int, depth: int) -> tuple[Value, int]:
-    """Return the items of the compact array whose description starts at `at`, and where it ends."""
+def decode_compact(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Value, int]:
+    """
+    Return the items of the compact array whose description starts at `at`, and where it ends.
+
+    `budget` holds how many values all compact arrays of the message may still become.
+    """
     kind, at = _read_description(data, at, depth + 1)
     count, at = read_length(data, at)
     end = take(data, at, count)
     contents = data[at:end]
     items: list[Value] = []
-    budget = [VALUES_MAX]
     position = 0
     while position < len(contents):
         item, after = _read_content(kind, contents, position, budget)

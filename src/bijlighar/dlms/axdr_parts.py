@@ -9,6 +9,7 @@ from bijlighar.dlms.errors import LocalProtocolError, Malformed, TooDeep, TooLon
 
 DEPTH_MAX = 16
 LENGTH_OCTETS_MAX = 4
+LENGTH_MAX = 1 << 24
 VALUES_MAX = 1 << 18
 
 #: Plain value: None, bool, int, float, bytes, str, BitString, list (array), tuple (structure).
@@ -121,7 +122,7 @@ def read_length(data: bytes, at: int) -> tuple[int, int]:
     Return the length that starts at `at`, and where it ends.
 
     :raises Truncated: if it is cut off.
-    :raises TooLong: if it has more than four octets.
+    :raises TooLong: if it has more than four octets, or announces more than `LENGTH_MAX`.
     """
     try:
         first = data[at]
@@ -135,7 +136,10 @@ def read_length(data: bytes, at: int) -> tuple[int, int]:
     end = at + 1 + octets
     if end > len(data):
         raise Truncated("the message ends inside a length")
-    return int.from_bytes(data[at + 1 : end], "big"), end
+    count = int.from_bytes(data[at + 1 : end], "big")
+    if count > LENGTH_MAX:
+        raise TooLong(f"a length of {count} is announced ({LENGTH_MAX} is allowed)")
+    return count, end
 
 
 def take(data: bytes, at: int, octets: int) -> int:

@@ -57,6 +57,12 @@ class Unexpected(RemoteProtocolError):
     code = "dlms.unexpected"
 
 
+class BlockOutOfOrder(Unexpected):
+    """A block of a long transfer is not the next one."""
+
+    code = "dlms.block-out-of-order"
+
+
 class Forged(RemoteProtocolError):
     """A message deciphers to the service it names, but its tag does not hold: octets changed, or another AK."""
 
@@ -95,3 +101,9 @@ class PeerNotProven(RemoteProtocolError):
     """The peer's password or its answer to our challenge is wrong."""
 
     code = "dlms.peer-not-proven"
+
+
+class WrongPassword(PeerNotProven):
+    """The password of a client is wrong."""
+
+    code = "dlms.wrong-password"

@@ -9,7 +9,7 @@ from bijlighar.dlms import initiate as initiate_apdus
 from bijlighar.dlms.acse import Aare, Aarq
 from bijlighar.dlms.ciphering import Envelope, Form
 from bijlighar.dlms.cosem import Method
-from bijlighar.dlms.errors import LocalProtocolError, Malformed, PeerNotProven, Unprotected
+from bijlighar.dlms.errors import LocalProtocolError, Malformed, PeerNotProven, Unprotected, WrongPassword
 from bijlighar.dlms.event import AssociationAccepted, AssociationRefused, AssociationRequest, ServiceFailure
 from bijlighar.dlms.initiate import InitiateRequest, InitiateResponse
 from bijlighar.dlms.obis import Obis
@@ -190,6 +190,10 @@ class Refusal(PeerNotProven):
         ).encode()
 
 
+class PasswordRefusal(Refusal, WrongPassword):
+    """The server refuses the AARQ because of its password."""
+
+
 class ServerHandshake:
     """The server's side."""
 
@@ -270,7 +274,7 @@ class ServerHandshake:
         if security.mechanism is Mechanism.LLS and not hmac.compare_digest(
             aarq.value or b"", security.secret
         ):
-            raise Refusal("the password is wrong", diagnostic=acse.DIAGNOSTIC_AUTHENTICATION_FAILURE)
+            raise PasswordRefusal("the password is wrong", diagnostic=acse.DIAGNOSTIC_AUTHENTICATION_FAILURE)
         if security.mechanism.is_high_level:
             self._peer_challenge = _checked_challenge(aarq.value)
 

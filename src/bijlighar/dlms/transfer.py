@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bijlighar.dlms.errors import LocalProtocolError, TooLong, Unexpected
+from bijlighar.dlms.errors import BlockOutOfOrder, LocalProtocolError, TooLong
 
 BLOCKS_MAX = 65_536
 TRANSFER_OCTETS_MAX = 4 << 20
@@ -62,11 +62,11 @@ class Incoming:
         """
         Take the next block.
 
-        :raises Unexpected: if it is another block.
+        :raises BlockOutOfOrder: if it is another block.
         :raises TooLong: if the value grows beyond what is allowed.
         """
         if number != self.number + 1:
-            raise Unexpected(f"block {number} came where block {self.number + 1} should")
+            raise BlockOutOfOrder(f"block {number} came where block {self.number + 1} should")
         if number > BLOCKS_MAX or len(self._data) + len(data) > TRANSFER_OCTETS_MAX:
             raise TooLong(f"a value of more than {TRANSFER_OCTETS_MAX} octets is refused")
         self._data += data

@@ -117,6 +117,7 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
         "dlms.wrong-title": Words(
             hi="इस पते पर कोई दूसरा मीटर उत्तर दे रहा है", en="another meter answers at this address"
         ),
+        "dlms.wrong-password": Words(hi="पासवर्ड ग़लत है", en="the password is wrong"),
         "dlms.peer-not-proven": Words(
             hi="मीटर अपनी पहचान सिद्ध नहीं कर सका", en="the meter did not prove who it is"
         ),
