@@ -1,0 +1,102 @@
+"""
+Runs the fuzzer: `python -m tests.fuzz.run --inputs 5000000 --seed 1`.
+
+Inputs that reach a block that none before reached are kept and changed further. The first input that raises anything
+but a `RemoteProtocolError`, breaks a promise of a target, or takes more than `SECONDS_MAX` of the processor ends it.
+"""
+
+import argparse
+import json
+import random
+import resource
+import signal
+import sys
+import time
+from types import FrameType
+
+from tests.fuzz import guide
+from tests.fuzz.mutation import mutate
+
+SECONDS_MAX = 2.0
+CORPUS_MAX = 20_000
+
+
+class Hang(BaseException):
+    """A target does not come back."""
+
+
+def _hang(_signal: int, _frame: FrameType | None) -> None:
+    raise Hang
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--planted", action="store_true", help="attack a parser that has a fault, to see it found"
+    )
+    options = parser.parse_args(arguments)
+
+    guide.install()
+    from bijlighar.dlms.errors import RemoteProtocolError
+    from tests.fuzz.seeds import seeds
+    from tests.fuzz.targets import PLANTED, TARGETS
+
+    randomness = random.Random(options.seed)
+    start = seeds()
+    chosen = PLANTED if options.planted else TARGETS
+    corpora = {name: list(start) for name in chosen}
+    targets = list(chosen.items())
+    tried, refused, kept, reached = 0, 0, 0, 0
+    slowest_s = 0.0
+    signal.signal(signal.SIGVTALRM, _hang)
+    began = time.perf_counter()
+    failure: dict[str, str] | None = None
+    waiting = [(name, data) for data in start for name in chosen]
+    while tried < options.inputs and time.perf_counter() - began < options.seconds and failure is None:
+        if waiting:
+            name, data = waiting.pop()
+            target = chosen[name]
+        else:
+            name, target = targets[tried % len(targets)]
+            corpus = corpora[name]
+            # Half of the time from what was found last: that is where new ground is.
+            index = max(randomness.randrange(len(corpus)), randomness.randrange(len(corpus)))
+            data = mutate(corpus[index], randomness.choice(corpus), randomness)
+        before = time.process_time()
+        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_MAX)
+        try:
+            target(data)
+        except RemoteProtocolError:
+            refused += 1
+        except (Exception, Hang) as error:
+            failure = {"target": name, "input": data.hex(), "error": f"{type(error).__name__}: {error}"}
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        slowest_s = max(slowest_s, time.process_time() - before)
+        tried += 1
+        now_reached = guide.MAP.count(1)
+        if now_reached > reached:
+            reached = now_reached
+            if len(corpora[name]) < CORPUS_MAX:
+                corpora[name].append(data)
+                kept += 1
+    report = {
+        "inputs": tried,
+        "refused": refused,
+        "kept": kept,
+        "blocks": guide.blocks(),
+        "blocks_reached": reached,
+        "seconds": round(time.perf_counter() - began, 1),
+        "slowest_s": round(slowest_s, 3),
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "seed": options.seed,
+        "failure": failure,
+    }
+    sys.stdout.write(json.dumps(report) + "\n")
+    return 0 if failure is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
