@@ -129,7 +129,7 @@ def standing(association: Association) -> tuple[object, ...]:
         association.max_send_pdu,
         association.conformance,
         association.broken,
-        None if exchange is None else (exchange._incoming.number, exchange._incoming.whole()),
+        None if exchange is None else (exchange._incoming.number, bytes(exchange._incoming._data)),
         association._server_exchange,
         association.security,
     )

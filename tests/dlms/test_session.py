@@ -635,12 +635,13 @@ class TestBlocks:
         pair.associate()
 
         with pytest.raises(LocalProtocolError):
-            pair.client.send(ActionRequest(method=DISCONNECT, parameters=LONG_VALUE))
+            pair.client.send(GetListRequest(attributes=((CLOCK, None),) * 60))
         assert pair.client.state is State.ASSOCIATED
 
-    def test_are_not_made_of_action_results(self):
+    def test_are_not_made_of_action_results_for_a_client_that_cannot_take_them(self):
         pair = pair_of(Mechanism.LLS)
         pair.associate()
+        pair.server.conformance = 0
         pair.answer = lambda _: ActionResult(data=LONG_VALUE)
 
         with pytest.raises(LocalProtocolError):

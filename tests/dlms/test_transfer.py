@@ -1,6 +1,6 @@
 import pytest
 
-from bijlighar.dlms.errors import LocalProtocolError, TooLong, Unexpected
+from bijlighar.dlms.errors import BlockOutOfOrder, LocalProtocolError, TooLong
 from bijlighar.dlms.transfer import TRANSFER_OCTETS_MAX, Incoming, Outgoing
 
 
@@ -9,9 +9,9 @@ class TestOutgoing:
         outgoing = Outgoing(b"abcde")
 
         assert [outgoing.next_block(2) for _ in range(3)] == [
-            (1, False, b"ab"),
-            (2, False, b"cd"),
-            (3, True, b"e"),
+            (False, 1, b"ab"),
+            (False, 2, b"cd"),
+            (True, 3, b"e"),
         ]
         with pytest.raises(LocalProtocolError):
             outgoing.next_block(2)
@@ -20,16 +20,16 @@ class TestOutgoing:
 class TestIncoming:
     def test_refuses_another_block_than_the_next(self):
         incoming = Incoming()
-        incoming.take(1, b"a")
+        incoming.take(1, b"a", last=False)
 
         for number in (1, 3, 0):
-            with pytest.raises(Unexpected):
-                incoming.take(number, b"b")
-        assert incoming.whole() == b"a"
+            with pytest.raises(BlockOutOfOrder):
+                incoming.take(number, b"b", last=False)
+        assert incoming.take(2, b"c", last=True) == b"ac"
 
     def test_refuses_to_grow_without_end(self):
         incoming = Incoming()
-        incoming.take(1, bytes(TRANSFER_OCTETS_MAX))
+        incoming.take(1, bytes(TRANSFER_OCTETS_MAX), last=False)
 
         with pytest.raises(TooLong):
-            incoming.take(2, b"b")
+            incoming.take(2, b"b", last=True)

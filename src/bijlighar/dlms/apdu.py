@@ -8,13 +8,102 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bijlighar.dlms import axdr
+from bijlighar.dlms.apdu_long import (
+    ActionBlock,
+    ActionFirstBlock,
+    ActionListFirstBlock,
+    ActionNext,
+    ActionResponseBlock,
+    ActionResponseList,
+    ActionResponseNext,
+    ActionWithList,
+    Attributes,
+    Blocked,
+    SetBlock,
+    SetFirstBlock,
+    SetListFirstBlock,
+    SetResponseBlock,
+    SetResponseLastBlock,
+    SetResponseLastBlockList,
+    SetResponseList,
+    SetWithList,
+)
+from bijlighar.dlms.apdu_parts import (
+    ACTION_REQUEST,
+    ACTION_RESPONSE,
+    CONFIRMED_SERVICE_ERROR,
+    DATA_NOTIFICATION,
+    EVENT_NOTIFICATION,
+    EXCEPTION_RESPONSE,
+    GET_REQUEST,
+    GET_RESPONSE,
+    INVOKE_CONFIRMED_HIGH,
+    SET_REQUEST,
+    SET_RESPONSE,
+    MethodResult,
+    encode_attributes,
+    encode_get_data,
+    encode_method_results,
+    encode_result_list,
+    encode_selection,
+    encode_values,
+)
 from bijlighar.dlms.cosem import Attribute, Method, Selection
 
-INVOKE_CONFIRMED_HIGH = 0xC0
-
-GET_REQUEST, SET_REQUEST, EVENT_NOTIFICATION, ACTION_REQUEST = 0xC0, 0xC1, 0xC2, 0xC3
-GET_RESPONSE, SET_RESPONSE, ACTION_RESPONSE = 0xC4, 0xC5, 0xC7
-CONFIRMED_SERVICE_ERROR, DATA_NOTIFICATION, EXCEPTION_RESPONSE = 0x0E, 0x0F, 0xD8
+__all__ = [
+    "ACTION_REQUEST",
+    "ACTION_RESPONSE",
+    "CONFIRMED_SERVICE_ERROR",
+    "DATA_NOTIFICATION",
+    "EVENT_NOTIFICATION",
+    "EXCEPTION_RESPONSE",
+    "GET_REQUEST",
+    "GET_RESPONSE",
+    "INVOKE_CONFIRMED_HIGH",
+    "SET_REQUEST",
+    "SET_RESPONSE",
+    "ActionBlock",
+    "ActionFirstBlock",
+    "ActionListFirstBlock",
+    "ActionNext",
+    "ActionNormal",
+    "ActionResponseBlock",
+    "ActionResponseList",
+    "ActionResponseNext",
+    "ActionResponseNormal",
+    "ActionWithList",
+    "Apdu",
+    "Attributes",
+    "Blocked",
+    "ConfirmedServiceError",
+    "DataNotificationApdu",
+    "EventNotificationApdu",
+    "ExceptionResponse",
+    "GetNext",
+    "GetNormal",
+    "GetResponseBlock",
+    "GetResponseList",
+    "GetResponseNormal",
+    "GetWithList",
+    "Method",
+    "MethodResult",
+    "SetBlock",
+    "SetFirstBlock",
+    "SetListFirstBlock",
+    "SetNormal",
+    "SetResponseBlock",
+    "SetResponseLastBlock",
+    "SetResponseLastBlockList",
+    "SetResponseList",
+    "SetResponseNormal",
+    "SetWithList",
+    "encode_attributes",
+    "encode_get_data",
+    "encode_method_results",
+    "encode_result_list",
+    "encode_selection",
+    "encode_values",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +137,11 @@ class GetWithList:
     """GET-Request-With-List."""
 
     invoke: int
-    attributes: tuple[tuple[Attribute, Selection | None], ...]
+    attributes: Attributes
 
     def encode(self) -> bytes:
         """Return the APDU."""
-        items = [
-            attribute.encode() + (b"\x00" if selection is None else b"\x01" + selection.encode())
-            for attribute, selection in self.attributes
-        ]
-        return bytes((GET_REQUEST, 3, self.invoke)) + axdr.length(len(items)) + b"".join(items)
+        return bytes((GET_REQUEST, 3, self.invoke)) + encode_attributes(self.attributes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,39 +203,6 @@ class SetNormal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetFirstBlock:
-    """SET-Request-With-First-Datablock."""
-
-    invoke: int
-    attribute: Attribute
-    last: bool
-    block: int
-    data: bytes
-    selection: Selection | None = None
-
-    def encode(self) -> bytes:
-        """Return the APDU."""
-        selection = b"\x00" if self.selection is None else b"\x01" + self.selection.encode()
-        return (
-            bytes((SET_REQUEST, 2, self.invoke)) + self.attribute.encode() + selection + _encode_block(self)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetBlock:
-    """SET-Request-With-Datablock."""
-
-    invoke: int
-    last: bool
-    block: int
-    data: bytes
-
-    def encode(self) -> bytes:
-        """Return the APDU."""
-        return bytes((SET_REQUEST, 3, self.invoke)) + _encode_block(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SetResponseNormal:
     """SET-Response-Normal."""
 
@@ -160,31 +212,6 @@ class SetResponseNormal:
     def encode(self) -> bytes:
         """Return the APDU."""
         return bytes((SET_RESPONSE, 1, self.invoke, self.result))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetResponseBlock:
-    """SET-Response-Datablock: a block arrived, send the next."""
-
-    invoke: int
-    block: int
-
-    def encode(self) -> bytes:
-        """Return the APDU."""
-        return bytes((SET_RESPONSE, 2, self.invoke)) + self.block.to_bytes(4, "big")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetResponseLastBlock:
-    """SET-Response-Last-Datablock: the last block arrived, and this came of it."""
-
-    invoke: int
-    result: int
-    block: int
-
-    def encode(self) -> bytes:
-        """Return the APDU."""
-        return bytes((SET_RESPONSE, 3, self.invoke, self.result)) + self.block.to_bytes(4, "big")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,10 +239,8 @@ class ActionResponseNormal:
 
     def encode(self) -> bytes:
         """Return the APDU."""
-        head = bytes((ACTION_RESPONSE, 1, self.invoke, self.result))
-        if self.data is None and self.error is None:
-            return head + b"\x00"
-        return head + b"\x01" + encode_get_data(self.data, self.error)
+        outcome = MethodResult(self.result, self.data, self.error)
+        return bytes((ACTION_RESPONSE, 1, self.invoke)) + outcome.encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +311,18 @@ Apdu: TypeAlias = (
     | SetResponseNormal
     | SetResponseBlock
     | SetResponseLastBlock
+    | SetWithList
+    | SetListFirstBlock
+    | SetResponseList
+    | SetResponseLastBlockList
+    | ActionNext
+    | ActionWithList
+    | ActionFirstBlock
+    | ActionListFirstBlock
+    | ActionBlock
+    | ActionResponseBlock
+    | ActionResponseList
+    | ActionResponseNext
     | ActionNormal
     | ActionResponseNormal
     | ExceptionResponse
@@ -293,17 +330,3 @@ Apdu: TypeAlias = (
     | DataNotificationApdu
     | EventNotificationApdu
 )
-
-
-def encode_get_data(data: bytes | None, error: int | None) -> bytes:
-    """Return a Get-Data-Result: data, or the data-access-result."""
-    return bytes((1, error or 0)) if data is None else b"\x00" + data
-
-
-def encode_result_list(results: tuple[tuple[bytes | None, int | None], ...]) -> bytes:
-    """Return a list of Get-Data-Results."""
-    return axdr.length(len(results)) + b"".join(encode_get_data(data, error) for data, error in results)
-
-
-def _encode_block(block: SetFirstBlock | SetBlock) -> bytes:
-    return bytes((block.last,)) + block.block.to_bytes(4, "big") + axdr.length(len(block.data)) + block.data

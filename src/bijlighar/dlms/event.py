@@ -155,6 +155,21 @@ class SetResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetListRequest:
+    """Write several attributes at once: for each its name, a selection or None, and A-XDR octets."""
+
+    items: tuple[tuple[Attribute, Selection | None, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetListResult:
+    """The data-access-result of each attribute, in order; 0 is success."""
+
+    results: tuple[int, ...]
+    authenticated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRequest:
     """Call one method, with A-XDR octets as parameters or none."""
 
@@ -175,6 +190,20 @@ class ActionResult:
     def value(self) -> axdr.Value:
         """Return the plain value (None if nothing was returned)."""
         return None if self.data is None else axdr.decode(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionListRequest:
+    """Call several methods at once: for each its name, and A-XDR octets as parameters or None."""
+
+    items: tuple[tuple[Method, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionListResult:
+    """One result for each method called, in order."""
+
+    results: tuple[ActionResult, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,8 +253,10 @@ class LinkClosed:
     """The HDLC link is closed."""
 
 
-Request: TypeAlias = GetRequest | GetListRequest | SetRequest | ActionRequest
-Result: TypeAlias = GetResult | GetListResult | SetResult | ActionResult
+Request: TypeAlias = (
+    GetRequest | GetListRequest | SetRequest | SetListRequest | ActionRequest | ActionListRequest
+)
+Result: TypeAlias = GetResult | GetListResult | SetResult | SetListResult | ActionResult | ActionListResult
 Notification: TypeAlias = DataNotification | EventNotification
 Event: TypeAlias = (
     AssociationRequest

@@ -41,6 +41,7 @@ SUPPORTED = (
     | Conformance.PRIORITY
     | Conformance.BLOCK_TRANSFER_GET
     | Conformance.BLOCK_TRANSFER_SET
+    | Conformance.BLOCK_TRANSFER_ACTION
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.DATA_NOTIFICATION
     | Conformance.GET

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from bijlighar.base.lifecycle import IllegalStep, next_state
 from bijlighar.dlms import apdu as apdus
+from bijlighar.dlms.answering import ServerExchange
+from bijlighar.dlms.asking import ClientExchange
 from bijlighar.dlms.ciphering import GENERAL_OVERHEAD_OCTETS, Envelope, Form, Opened
 from bijlighar.dlms.errors import (
     Forged,
@@ -18,7 +20,6 @@ from bijlighar.dlms.errors import (
     WrongTitle,
 )
 from bijlighar.dlms.event import AssociationAccepted
-from bijlighar.dlms.exchange import ClientExchange, ServerExchange
 from bijlighar.dlms.handshake import ClientHandshake, ServerHandshake
 from bijlighar.dlms.life_cycle import LIFE_CYCLE, State, Step
 from bijlighar.dlms.link import Framing, HdlcLink, Link, Role, WrapperLink

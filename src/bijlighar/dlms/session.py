@@ -11,11 +11,15 @@ from typing import ClassVar
 
 from bijlighar.dlms import acse, axdr, xdlms
 from bijlighar.dlms import apdu as apdus
+from bijlighar.dlms.answering import ServerExchange
+from bijlighar.dlms.asking import ClientExchange
 from bijlighar.dlms.ciphering import Envelope, Opened
 from bijlighar.dlms.cosem import ActionOutcome
 from bijlighar.dlms.errors import LocalProtocolError, PeerNotProven, RemoteProtocolError, Unexpected
 from bijlighar.dlms.event import (
     NEED_DATA,
+    ActionListRequest,
+    ActionListResult,
     ActionRequest,
     ActionResult,
     AssociationAccepted,
@@ -37,10 +41,11 @@ from bijlighar.dlms.event import (
     Request,
     Result,
     ServiceFailure,
+    SetListRequest,
+    SetListResult,
     SetRequest,
     SetResult,
 )
-from bijlighar.dlms.exchange import ClientExchange, ServerExchange
 from bijlighar.dlms.handshake import (
     REPLY_TO_HLS,
     ClientHandshake,
@@ -118,7 +123,9 @@ class Association(Machine):
         exchange = self._server_exchange
         if exchange is None:
             raise LocalProtocolError("there is no request to answer")
-        can_block = bool(self.conformance & Conformance.BLOCK_TRANSFER_GET)
+        acting = isinstance(event, ActionResult | ActionListResult)
+        needed = Conformance.BLOCK_TRANSFER_ACTION if acting else Conformance.BLOCK_TRANSFER_GET
+        can_block = bool(self.conformance & needed)
         apdu = exchange.result(event, room=self._room, can_block=can_block)
         self._state = self._check_step(Step.CONTINUE if exchange.is_open else Step.RESPOND)
         self._reply(apdu)
@@ -167,11 +174,15 @@ class Association(Machine):
         GetRequest: _send_request,
         GetListRequest: _send_request,
         SetRequest: _send_request,
+        SetListRequest: _send_request,
         ActionRequest: _send_request,
+        ActionListRequest: _send_request,
         GetResult: _send_result,
         GetListResult: _send_result,
         SetResult: _send_result,
+        SetListResult: _send_result,
         ActionResult: _send_result,
+        ActionListResult: _send_result,
         DataNotification: _send_notification,
         EventNotification: _send_notification,
         ServiceFailure: _send_failure,

@@ -15,8 +15,8 @@ PDU_OCTETS_MIN = 64
 class Block(NamedTuple):
     """One block to send; blocks are counted from 1."""
 
-    number: int
     last: bool
+    number: int
     data: bytes
 
 
@@ -41,7 +41,7 @@ class Outgoing:
         chunk = self._data[self._at : self._at + octets]
         self._at += len(chunk)
         self.number += 1
-        return Block(self.number, self.is_sent, chunk)
+        return Block(self.is_sent, self.number, chunk)
 
     @property
     def is_sent(self) -> bool:
@@ -58,9 +58,9 @@ class Incoming:
         self._data = bytearray()
         self.number = 0
 
-    def take(self, number: int, data: bytes) -> None:
+    def take(self, number: int, data: bytes, *, last: bool) -> bytes | None:
         """
-        Take the next block.
+        Take the next block; return the whole value if it was the last.
 
         :raises BlockOutOfOrder: if it is another block.
         :raises TooLong: if the value grows beyond what is allowed.
@@ -71,7 +71,4 @@ class Incoming:
             raise TooLong(f"a value of more than {TRANSFER_OCTETS_MAX} octets is refused")
         self._data += data
         self.number = number
-
-    def whole(self) -> bytes:
-        """Return the value."""
-        return bytes(self._data)
+        return bytes(self._data) if last else None
