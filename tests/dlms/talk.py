@@ -29,6 +29,7 @@ EK = bytes(range(16))
 AK = bytes(range(0xD0, 0xE0))
 CLIENT_TITLE = b"MDMHES01"
 SERVER_TITLE = b"BIJ00001"
+HIGH_LEVEL = [mechanism for mechanism in Mechanism if mechanism.is_high_level]
 SECRET = b"0123456789abcdef"
 
 BLOCK_LOAD = cosem.Attribute(class_id=7, obis=Obis.parse("1.0.99.1.0.255"))

@@ -9,9 +9,17 @@ from bijlighar.dlms import axdr
 from bijlighar.dlms.ciphering import Form
 from bijlighar.dlms.errors import DlmsError, RemoteProtocolError
 from bijlighar.dlms.event import AssociationRequest, GetRequest, GetResult
-from bijlighar.dlms.security import Mechanism
 from bijlighar.dlms.session import Association
-from tests.dlms.talk import BLOCK_LOAD, CLOCK, LONG_VALUE, Counter, Pair, client_security, server_security
+from tests.dlms.talk import (
+    BLOCK_LOAD,
+    CLOCK,
+    HIGH_LEVEL,
+    LONG_VALUE,
+    Counter,
+    Pair,
+    client_security,
+    server_security,
+)
 
 HEADER = 8
 MEMORY_OCTETS_MAX = 200_000
@@ -200,7 +208,7 @@ class TestAttacks:
         assert len(told_apart) == len(ATTACKS) - 2
         assert all(code != DlmsError.code for code in told_apart)
 
-    @pytest.mark.parametrize("mechanism", [Mechanism.HLS2, Mechanism.HLS5])
+    @pytest.mark.parametrize("mechanism", HIGH_LEVEL)
     def test_with_another_secret_or_key_do_not_prove_anybody(self, mechanism):
         pair = Pair(
             client_security(mechanism=mechanism, ciphered=False, secret=b"another-secret-!", ak=bytes(16)),

@@ -4,7 +4,14 @@ import pytest
 
 from bijlighar.dlms import acse, axdr, cosem, wrapper
 from bijlighar.dlms.ciphering import Form
-from bijlighar.dlms.errors import Forged, LocalProtocolError, PeerNotProven, RemoteProtocolError, Unexpected
+from bijlighar.dlms.errors import (
+    Forged,
+    LocalProtocolError,
+    Malformed,
+    PeerNotProven,
+    RemoteProtocolError,
+    Unexpected,
+)
 from bijlighar.dlms.event import (
     NEED_DATA,
     ActionRequest,
@@ -35,6 +42,7 @@ from tests.dlms.talk import (
     CLIENT_TITLE,
     CLOCK,
     DISCONNECT,
+    HIGH_LEVEL,
     LONG_VALUE,
     SERVER_TITLE,
     Counter,
@@ -107,7 +115,7 @@ class TestEveryMechanism:
             ReleaseRequest(reason=0),
         ]
 
-    @pytest.mark.parametrize("mechanism", [Mechanism.HLS2, Mechanism.HLS5])
+    @pytest.mark.parametrize("mechanism", HIGH_LEVEL)
     def test_opens_only_after_the_client_has_proved_itself(self, mechanism):
         pair = pair_of(mechanism)
         states: list[State] = []
@@ -221,9 +229,9 @@ class TestRefusals:
         assert isinstance(pair.associate(), AssociationRefused)
         assert pair.server.state is State.IDLE
 
-    @pytest.mark.parametrize("mechanism", [Mechanism.HLS2, Mechanism.HLS5])
+    @pytest.mark.parametrize("mechanism", HIGH_LEVEL)
     def test_of_a_client_that_cannot_prove_itself(self, mechanism):
-        secrets = {"secret": bytes(16)} if mechanism is Mechanism.HLS2 else {"ak": bytes(16)}
+        secrets = {"secret": bytes(16)} if mechanism is not Mechanism.HLS5 else {"ak": bytes(16)}
         pair = Pair(
             client_security(mechanism=mechanism, ciphered=False, **secrets),
             server_security(mechanism=mechanism, ciphered=False),
@@ -243,7 +251,7 @@ class TestRefusals:
         assert isinstance(event, AssociationRefused)
         assert event.diagnostic == 13
 
-    @pytest.mark.parametrize("mechanism", [Mechanism.HLS2, Mechanism.HLS5])
+    @pytest.mark.parametrize("mechanism", HIGH_LEVEL)
     def test_of_a_meter_that_cannot_prove_itself(self, mechanism):
         pair = pair_of(mechanism, ciphered=False)
         down = pair.serve(pair.client.send(AssociationRequest()))
@@ -258,7 +266,7 @@ class TestRefusals:
 
         assert pair.client.state is State.IDLE
 
-    @pytest.mark.parametrize("mechanism", [Mechanism.HLS2, Mechanism.HLS5])
+    @pytest.mark.parametrize("mechanism", HIGH_LEVEL)
     def test_of_a_meter_that_sends_our_challenge_back(self, mechanism):
         class Mirror(Randomness):
             def __call__(self, count: int) -> bytes:
@@ -488,6 +496,31 @@ class TestIllegalSteps:
     def test_refuse_a_pdu_size_that_is_not_possible(self):
         with pytest.raises(LocalProtocolError):
             Association(role=Role.CLIENT, randomness=Randomness(), max_pdu=10)
+
+
+class TestSuites:
+    @pytest.mark.parametrize(("suite", "octets"), [(0, 16), (1, 16), (2, 32)])
+    @pytest.mark.parametrize("mechanism", Mechanism)
+    @pytest.mark.parametrize("dedicated", [False, True])
+    def test_carry_a_whole_session(self, suite, octets, mechanism, dedicated):
+        keys = {"suite": suite, "ek": bytes(octets), "ak": bytes(range(octets))}
+        pair = pair_of(mechanism, dedicated=dedicated, **keys)
+        seen: list[int] = []
+
+        assert isinstance(pair.associate(), AssociationAccepted)
+        pair.down = lambda sent: (seen.extend(sent[9:13]), sent)[1]
+        assert pair.exchange(GetRequest(attribute=BLOCK_LOAD)) == GetResult(
+            data=LONG_VALUE, authenticated=True
+        )
+        assert isinstance(pair.exchange(ReleaseRequest()), Released)
+        assert 0x30 | suite in seen
+
+    def test_are_not_mixed(self):
+        pair = Pair(client_security(suite=1), server_security())
+        pair.server.receive_data(pair.client.send(AssociationRequest()))
+
+        with pytest.raises(Malformed):
+            pair.server.next_event()
 
 
 class TestBlocks:

@@ -36,6 +36,7 @@ from tests.dlms.talk import (
     CLOCK,
     DISCONNECT,
     EK,
+    HIGH_LEVEL,
     SERVER_TITLE,
     Counter,
     Pair,
@@ -197,7 +198,7 @@ class TestServer:
     def test_refuses_another_suite_and_compression(self):
         pair = associated()
         good = bytearray(pair.client.send(GetRequest(attribute=CLOCK)))
-        for control in (0x31, 0xB0):
+        for control in (0x31, 0x32, 0xB0):
             good[HEADER + 2] = control
 
             assert type(refused(pair.server, bytes(good))) is Malformed
@@ -428,7 +429,7 @@ class TestUnauthenticated:
 
         assert isinstance(refused(pair.server, octets), Replayed)
 
-    @pytest.mark.parametrize("mechanism", [Mechanism.HLS2, Mechanism.HLS5])
+    @pytest.mark.parametrize("mechanism", HIGH_LEVEL)
     def test_proof_is_taken_where_the_policy_takes_it(self, mechanism):
         pair = associated(mechanism, control=0x20, accept_unauthenticated=True)
 
@@ -492,6 +493,10 @@ class TestSecurity:
             {"peer_title": b"SHORT"},
             {"next_counter": None},
             {"mechanism": Mechanism.HLS2, "secret": b"short"},
+            {"mechanism": Mechanism.HLS3, "secret": b""},
+            {"suite": 3},
+            {"suite": 2},
+            {"ek": bytes(32), "ak": bytes(32)},
         ],
     )
     def test_is_refused_if_it_cannot_work(self, changes):

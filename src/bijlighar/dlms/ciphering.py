@@ -120,7 +120,7 @@ class Envelope:
         self.security = security
         self.peer_title = security.peer_title
         has_keys = bool(security.ek and security.ak)
-        self._global = Protection(ek=security.ek, ak=security.ak) if has_keys else None
+        self._global = Protection(ek=security.ek, ak=security.ak, suite=security.suite) if has_keys else None
         self._dedicated: Protection | None = None
         self._received = {False: security.received_counter, True: -1}
         self._received_weak = {False: -1, True: -1}
@@ -139,11 +139,12 @@ class Envelope:
         """
         Take the dedicated key of this association, or none.
 
-        :raises Malformed: if it is not an AES-128 key.
+        :raises Malformed: if it is not as long as the keys of the suite.
         """
-        if key is not None and len(key) != 16:
-            raise Malformed(f"a dedicated key has 16 octets, not {len(key)}")
-        self._dedicated = None if key is None else Protection(ek=key, ak=self.security.ak)
+        security = self.security
+        if key is not None and len(key) != security.key_octets:
+            raise Malformed(f"a dedicated key has {security.key_octets} octets, not {len(key)}")
+        self._dedicated = None if key is None else Protection(ek=key, ak=security.ak, suite=security.suite)
         self._received[True] = self._received_weak[True] = -1
 
     def learn_title(self, title: bytes | None) -> None:

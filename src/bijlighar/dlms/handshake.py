@@ -18,8 +18,8 @@ from bijlighar.dlms.security import (
     CHALLENGE_OCTETS_MIN,
     Mechanism,
     Security,
-    hls2_answer,
-    hls2_holds,
+    secret_answer,
+    secret_answer_holds,
 )
 from bijlighar.dlms.transfer import PDU_OCTETS_MIN
 
@@ -38,8 +38,8 @@ Randomness = Callable[[int], bytes]
 def proof(envelope: Envelope, challenge: bytes) -> bytes:
     """Return our answer to the peer's challenge."""
     security = envelope.security
-    if security.mechanism is Mechanism.HLS2:
-        return hls2_answer(challenge, secret=security.secret)
+    if security.mechanism is not Mechanism.HLS5:
+        return secret_answer(challenge, secret=security.secret, mechanism=security.mechanism)
     return envelope.protection().gmac(challenge, title=security.own_title, counter=envelope.next_counter())
 
 
@@ -48,8 +48,8 @@ def proof_holds(envelope: Envelope, answer: axdr.Value, challenge: bytes) -> boo
     security = envelope.security
     if not isinstance(answer, bytes):
         return False
-    if security.mechanism is Mechanism.HLS2:
-        return hls2_holds(answer, challenge, secret=security.secret)
+    if security.mechanism is not Mechanism.HLS5:
+        return secret_answer_holds(answer, challenge, secret=security.secret, mechanism=security.mechanism)
     return envelope.protection().gmac_holds(answer, challenge, title=envelope.known_peer_title())
 
 
@@ -87,7 +87,9 @@ class ClientHandshake:
         security = envelope.security
         self._own_challenge = randomness(CHALLENGE_OCTETS) if security.mechanism.is_high_level else b""
         self._peer_challenge = b""
-        self._dedicated_key = randomness(16) if security.dedicated and security.ciphered else None
+        self._dedicated_key = (
+            randomness(security.key_octets) if security.dedicated and security.ciphered else None
+        )
 
     def request(self) -> bytes:
         """Return the AARQ."""

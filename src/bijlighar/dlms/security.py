@@ -1,11 +1,15 @@
 """
-Security suite 0: AES-GCM-128 with tags of 12 octets, GMAC and AES-ECB for HLS, RFC 3394 key wrap.
+Security suites 0, 1 and 2: AES-GCM with tags of 12 octets, the proofs of HLS, RFC 3394 key wrap.
+
+Suites 0 and 1 have keys of 16 octets, suite 2 of 32. What suites 1 and 2 add with public keys (signatures of
+mechanism 7, key agreement) and their compression are not here; a compressed message is refused.
 
 `cryptography` offers fast AES-GCM only with tags of 16 octets. Counter mode is its own inverse, so a message is
 deciphered by enciphering it, and its tag is checked by enciphering the plain text again and comparing the first 12
 octets in constant time.
 """
 
+import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +24,9 @@ from bijlighar.dlms.errors import Forged, LocalProtocolError, Malformed, Truncat
 
 TITLE_OCTETS = 8
 KEY_OCTETS = 16
+#: Octets of the symmetric keys of each suite.
+KEY_OCTETS_OF_SUITE = {0: 16, 1: 16, 2: 32}
+SUITE_BITS = 0x0F
 TAG_OCTETS = 12
 HEADER_OCTETS = 5
 COUNTER_MAX = 0xFFFF_FFFF
@@ -33,12 +40,14 @@ class Mechanism(IntEnum):
     NONE = 0
     LLS = 1
     HLS2 = 2
+    HLS3 = 3
+    HLS4 = 4
     HLS5 = 5
 
     @property
     def is_high_level(self) -> bool:
         """Return whether both sides prove themselves in four passes."""
-        return self in (Mechanism.HLS2, Mechanism.HLS5)
+        return self >= Mechanism.HLS2
 
 
 class Control:
@@ -49,13 +58,20 @@ class Control:
     COMPRESSED: Final = 0x80
 
 
+_DIGESTS: dict[int, Callable[[bytes], "hashlib._Hash"]] = {
+    Mechanism.HLS3: hashlib.md5,
+    Mechanism.HLS4: hashlib.sha1,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
     """
     What one side knows and demands of an association.
 
-    `control` is the security control of what we send; `next_counter` gives our invocation counter, never the same
-    twice; `received_counter` is the last good counter of the peer under `ek`, -1 if none.
+    `suite` is 0, 1 or 2; `control` is the security control of what we send, without the suite; `next_counter` gives
+    our invocation counter, never the same twice; `received_counter` is the last good counter of the peer under `ek`,
+    -1 if none.
     """
 
     mechanism: Mechanism = Mechanism.NONE
@@ -67,6 +83,7 @@ class Security:
     ak: bytes = field(default=b"", repr=False)
     dedicated: bool = False
     general: bool = False
+    suite: int = 0
     control: int = Control.AUTHENTICATED | Control.ENCRYPTED
     accept_unauthenticated: bool = False
     next_counter: Callable[[], int] | None = None
@@ -74,8 +91,12 @@ class Security:
 
     def __post_init__(self) -> None:
         needs_keys = self.ciphered or self.mechanism == Mechanism.HLS5
-        if needs_keys and not len(self.ek) == len(self.ak) == KEY_OCTETS:
-            raise LocalProtocolError(f"EK and AK must have {KEY_OCTETS} octets each; look into the keys file")
+        if self.suite not in KEY_OCTETS_OF_SUITE:
+            raise LocalProtocolError(f"security suite {self.suite} is not known; it must be 0, 1 or 2")
+        if needs_keys and not len(self.ek) == len(self.ak) == self.key_octets:
+            raise LocalProtocolError(
+                f"EK and AK must have {self.key_octets} octets each; look into the keys file"
+            )
         if needs_keys and len(self.own_title) != TITLE_OCTETS:
             raise LocalProtocolError(f"our system title must have {TITLE_OCTETS} octets; set it")
         if needs_keys and self.next_counter is None:
@@ -84,17 +105,27 @@ class Security:
             raise LocalProtocolError(f"the peer's system title must have {TITLE_OCTETS} octets")
         if self.mechanism == Mechanism.HLS2 and len(self.secret) != KEY_OCTETS:
             raise LocalProtocolError(f"the secret of HLS mechanism 2 must have {KEY_OCTETS} octets")
+        if self.mechanism in _DIGESTS and not self.secret:
+            raise LocalProtocolError(f"HLS mechanism {int(self.mechanism)} needs a secret")
+
+    @property
+    def key_octets(self) -> int:
+        """Return how many octets the symmetric keys of the suite have."""
+        return KEY_OCTETS_OF_SUITE[self.suite]
 
 
 class Protection:
     """One key pair at work: enciphers and deciphers under the EK and AK given, keeping the AES schedules."""
 
-    __slots__ = ("_aad", "_aes", "_ak")
+    __slots__ = ("_aad", "_aes", "_ak", "_suite")
 
-    def __init__(self, *, ek: bytes, ak: bytes) -> None:
+    def __init__(self, *, ek: bytes, ak: bytes, suite: int = 0) -> None:
         self._aes = AESGCM(ek)
         self._ak = ak
-        self._aad = {control: bytes((control,)) + ak for control in (0x10, 0x20, 0x30)}
+        self._suite = suite
+        self._aad = {
+            control: bytes((control,)) + ak for control in (0x10 | suite, 0x20 | suite, 0x30 | suite)
+        }
 
     def _authenticated_data(self, control: int) -> bytes:
         return self._aad.get(control) or bytes((control,)) + self._ak
@@ -107,6 +138,7 @@ class Protection:
         """
         if not 0 <= counter <= COUNTER_MAX:
             raise LocalProtocolError(f"the invocation counter {counter} is used up; change the key")
+        control |= self._suite
         octets = counter.to_bytes(4, "big")
         header = bytes((control,)) + octets
         nonce = title + octets
@@ -129,13 +161,15 @@ class Protection:
         answer is True for them and the caller asks its policy first.
 
         :raises Truncated: if there is no room for header and tag.
-        :raises Malformed: if the suite is not 0, or the message is compressed.
+        :raises Malformed: if the suite is another, or the message is compressed.
         """
         if len(content) < HEADER_OCTETS:
             raise Truncated("a ciphered message ends inside its security header")
         control = content[0]
-        if control & 0x0F or control & Control.COMPRESSED:
-            raise Malformed(f"the security control {control:02X}h is not of suite 0 without compression")
+        if control & SUITE_BITS != self._suite or control & Control.COMPRESSED:
+            raise Malformed(
+                f"the security control {control:02X}h is not of suite {self._suite} without compression"
+            )
         nonce = title + content[1:HEADER_OCTETS]
         if not control & Control.AUTHENTICATED:
             body = content[HEADER_OCTETS:]
@@ -152,16 +186,19 @@ class Protection:
         return plain, hmac.compare_digest(check, tag)
 
     def gmac(self, challenge: bytes, *, title: bytes, counter: int) -> bytes:
-        """Return the answer of HLS mechanism 5 to `challenge`: control 10h, counter, tag."""
+        """Return the answer of HLS mechanism 5 to `challenge`: control 10h and suite, counter, tag."""
         return self._gmac(challenge, title=title, octets=counter.to_bytes(4, "big"))
 
     def _gmac(self, challenge: bytes, *, title: bytes, octets: bytes) -> bytes:
-        tag = self._aes.encrypt(title + octets, b"", self._authenticated_data(0x10) + challenge)[:TAG_OCTETS]
-        return b"\x10" + octets + tag
+        control = Control.AUTHENTICATED | self._suite
+        tag = self._aes.encrypt(title + octets, b"", self._authenticated_data(control) + challenge)[
+            :TAG_OCTETS
+        ]
+        return bytes((control,)) + octets + tag
 
     def gmac_holds(self, answer: bytes, challenge: bytes, *, title: bytes) -> bool:
         """Return whether `answer` is the peer's right answer of HLS mechanism 5 to our challenge."""
-        if len(answer) != HEADER_OCTETS + TAG_OCTETS or answer[0] != 0x10:
+        if len(answer) != HEADER_OCTETS + TAG_OCTETS or answer[0] != Control.AUTHENTICATED | self._suite:
             return False
         return hmac.compare_digest(self._gmac(challenge, title=title, octets=answer[1:HEADER_OCTETS]), answer)
 
@@ -173,9 +210,26 @@ def hls2_answer(challenge: bytes, *, secret: bytes) -> bytes:
     return encryptor.update(padded) + encryptor.finalize()
 
 
-def hls2_holds(answer: bytes, challenge: bytes, *, secret: bytes) -> bool:
-    """Return whether `answer` is the right answer of HLS mechanism 2 to `challenge`."""
-    return hmac.compare_digest(hls2_answer(challenge, secret=secret), answer)
+def digest_answer(challenge: bytes, *, secret: bytes, mechanism: Mechanism) -> bytes:
+    """
+    Return the answer of HLS mechanism 3 (MD5) or 4 (SHA-1): the digest of the challenge and the secret.
+
+    Both are weak by today's measure; they are here for meters that know nothing better.
+    """
+    return _DIGESTS[mechanism](challenge + secret).digest()
+
+
+def secret_answer(challenge: bytes, *, secret: bytes, mechanism: Mechanism) -> bytes:
+    """Return the answer of a mechanism that proves a shared secret (HLS 2, 3 and 4)."""
+    if mechanism is Mechanism.HLS2:
+        return hls2_answer(challenge, secret=secret)
+    return digest_answer(challenge, secret=secret, mechanism=mechanism)
+
+
+def secret_answer_holds(answer: bytes, challenge: bytes, *, secret: bytes, mechanism: Mechanism) -> bool:
+    """Return whether `answer` is the peer's right answer of HLS 2, 3 or 4 to our challenge."""
+    expected = secret_answer(challenge, secret=secret, mechanism=mechanism)
+    return hmac.compare_digest(expected, answer)
 
 
 def wrap_key(*, kek: bytes, key: bytes) -> bytes:
