@@ -79,9 +79,17 @@ def _checked_challenge(value: bytes | None) -> bytes:
 class ClientHandshake:
     """The client's side."""
 
-    __slots__ = ("_dedicated_key", "_envelope", "_max_pdu", "_own_challenge", "_peer_challenge")
+    __slots__ = ("_dedicated_key", "_envelope", "_max_pdu", "_own_challenge", "_peer_challenge", "_services")
 
-    def __init__(self, *, envelope: Envelope, randomness: Randomness, max_pdu: int) -> None:
+    def __init__(
+        self,
+        *,
+        envelope: Envelope,
+        randomness: Randomness,
+        max_pdu: int,
+        services: int = int(initiate_apdus.SUPPORTED),
+    ) -> None:
+        self._services = services
         self._envelope = envelope
         self._max_pdu = max_pdu
         security = envelope.security
@@ -94,7 +102,9 @@ class ClientHandshake:
     def request(self) -> bytes:
         """Return the AARQ."""
         security = self._envelope.security
-        initiate = InitiateRequest(dedicated_key=self._dedicated_key, max_pdu=self._max_pdu).encode()
+        initiate = InitiateRequest(
+            dedicated_key=self._dedicated_key, max_pdu=self._max_pdu, conformance=self._services
+        ).encode()
         if security.ciphered:
             initiate = self._envelope.seal(initiate, form=Form.GLO)
         value = {Mechanism.NONE: None, Mechanism.LLS: security.secret}.get(
@@ -207,9 +217,17 @@ class ServerHandshake:
         "_own_challenge",
         "_peer_challenge",
         "_randomness",
+        "_services",
     )
 
-    def __init__(self, *, envelope: Envelope, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        *,
+        envelope: Envelope,
+        randomness: Randomness,
+        services: int = int(initiate_apdus.SUPPORTED),
+    ) -> None:
+        self._services = services
         self._envelope = envelope
         self._randomness = randomness
         self._own_challenge = b""
@@ -261,7 +279,7 @@ class ServerHandshake:
             ciphered=security.ciphered,
             title=aarq.title,
             max_pdu=pdu_limit(initiate.max_pdu),
-            conformance=int(initiate.conformance & initiate_apdus.SUPPORTED),
+            conformance=initiate.conformance & self._services,
         )
 
     def _check_mechanism(self, aarq: Aarq, security: Security) -> None:
@@ -304,7 +322,7 @@ class ServerHandshake:
 
     def agreed(self, *, max_pdu: int) -> bytes:
         """Return the initiate response: what is agreed."""
-        conformance = self._initiate.conformance & initiate_apdus.SUPPORTED
+        conformance = self._initiate.conformance & self._services
         return InitiateResponse(conformance=conformance, max_pdu=max_pdu).encode()
 
     def refusal(self, refused: AssociationRefused) -> bytes:

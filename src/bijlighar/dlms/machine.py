@@ -20,14 +20,17 @@ from bijlighar.dlms.errors import (
     WrongTitle,
 )
 from bijlighar.dlms.event import AssociationAccepted
+from bijlighar.dlms.general_block import GeneralTransfer
 from bijlighar.dlms.handshake import ClientHandshake, ServerHandshake
+from bijlighar.dlms.initiate import SUPPORTED, Conformance
 from bijlighar.dlms.life_cycle import LIFE_CYCLE, State, Step
 from bijlighar.dlms.link import Framing, HdlcLink, Link, Role, WrapperLink
 from bijlighar.dlms.security import Control, Security
-from bijlighar.dlms.transfer import PDU_OCTETS_MIN
+from bijlighar.dlms.transfer import PDU_OCTETS_MIN, TRANSFER_OCTETS_MAX
 
 HDLC_INFORMATION = 128
 MAX_PDU = 1024
+GENERAL_BLOCKS_WINDOW = 16
 PUBLIC_CLIENT = 16
 
 MUTATING_TAGS = (apdus.SET_REQUEST, apdus.ACTION_REQUEST, apdus.SET_RESPONSE, apdus.ACTION_RESPONSE)
@@ -51,6 +54,7 @@ class Machine:
         security_for: Callable[[int], Security | None] | None = None,
         randomness: Callable[[int], bytes],
         max_pdu: int = MAX_PDU,
+        general_blocks: bool = False,
     ) -> None:
         if not PDU_OCTETS_MIN <= max_pdu <= 0xFFFF:
             raise LocalProtocolError(f"max_pdu is {max_pdu}; it must be {PDU_OCTETS_MIN} to 65535")
@@ -67,6 +71,10 @@ class Machine:
         self._security_for = security_for
         self._randomness = randomness
         self._max_pdu = max_pdu
+        self._services = int(SUPPORTED | Conformance.GENERAL_BLOCK_TRANSFER if general_blocks else SUPPORTED)
+        # A serial line carries one message at a time, so one block at a time is asked for.
+        self._window = GENERAL_BLOCKS_WINDOW if framing is Framing.WRAPPER else 1
+        self._general = GeneralTransfer(window=self._window)
         self._state = State.IDLE
         self._envelope = Envelope(security or Security())
         self._asked: tuple[Form, int] = (Form.PLAIN, 0)
@@ -171,6 +179,7 @@ class Machine:
         self._release_form = None
         self._client_exchange = None
         self._server_exchange = None
+        self._general = GeneralTransfer(window=self._window)
 
     def _only(self, *, client: bool) -> None:
         if client != self._is_client:
@@ -189,6 +198,8 @@ class Machine:
     @property
     def _room(self) -> int:
         """Return how long an APDU to the peer may be before it is ciphered [octets]."""
+        if self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            return TRANSFER_OCTETS_MAX
         return self.max_send_pdu - (GENERAL_OVERHEAD_OCTETS if self._envelope.security.ciphered else 0)
 
     def _next_invoke(self) -> int:
@@ -197,12 +208,33 @@ class Machine:
 
     def _begin(self, apdu: bytes) -> None:
         """Send an APDU that we begin."""
-        self._link.send(self._envelope.seal(apdu, form=self._own_form))
+        self._transmit(self._envelope.seal(apdu, form=self._own_form))
 
     def _reply(self, apdu: bytes) -> None:
         """Send an APDU in the form in which the peer asked."""
         form, control = self._asked
-        self._link.send(self._envelope.seal(apdu, form=form, control=control))
+        self._transmit(self._envelope.seal(apdu, form=form, control=control))
+
+    def _transmit(self, apdu: bytes) -> None:
+        """Send a finished APDU, in general blocks if it is too long and they were agreed."""
+        if len(apdu) <= self.max_send_pdu or not self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            self._link.send(apdu)
+            return
+        self._general.start(apdu, octets=self.max_send_pdu)
+        self._send_general_blocks()
+
+    def _send_general_blocks(self) -> None:
+        for block in self._general.replies:
+            self._link.send(block)
+        self._general.replies = []
+
+    def _take_general_block(self, apdu: bytes) -> bytes | None:
+        """Take a general block; return the whole APDU if it was the last of one."""
+        if self._state not in (State.ASSOCIATED, State.REQUESTED):
+            raise Unexpected("a general block came without an association")
+        whole = self._general.take(apdu)
+        self._send_general_blocks()
+        return whole
 
     def _check_protection(self, opened: Opened) -> None:
         """Check that a message is protected as agreed; what changes something needs a tag in any case."""

@@ -15,40 +15,23 @@ from bijlighar.dlms.answering import ServerExchange
 from bijlighar.dlms.asking import ClientExchange
 from bijlighar.dlms.ciphering import Envelope, Opened
 from bijlighar.dlms.cosem import ActionOutcome
-from bijlighar.dlms.errors import LocalProtocolError, PeerNotProven, RemoteProtocolError, Unexpected
+from bijlighar.dlms.errors import PeerNotProven, RemoteProtocolError, Unexpected
 from bijlighar.dlms.event import (
     NEED_DATA,
-    ActionListRequest,
-    ActionListResult,
     ActionRequest,
     ActionResult,
-    AssociationAccepted,
     AssociationRefused,
-    AssociationRequest,
-    DataNotification,
     Event,
-    EventNotification,
-    GetListRequest,
-    GetListResult,
-    GetRequest,
-    GetResult,
     HlsProven,
     LinkClosed,
     NeedData,
-    Notification,
     Released,
     ReleaseRequest,
-    Request,
     Result,
-    ServiceFailure,
-    SetListRequest,
-    SetListResult,
-    SetRequest,
-    SetResult,
 )
+from bijlighar.dlms.general_block import GENERAL_BLOCK_TAG
 from bijlighar.dlms.handshake import (
     REPLY_TO_HLS,
-    ClientHandshake,
     Refusal,
     ServerHandshake,
     service_failure,
@@ -56,139 +39,20 @@ from bijlighar.dlms.handshake import (
 from bijlighar.dlms.initiate import Conformance
 from bijlighar.dlms.life_cycle import State, Step
 from bijlighar.dlms.link import Framing, Role
-from bijlighar.dlms.machine import FAILURE_TAGS, NOTIFICATION_TAGS, Machine
-from bijlighar.dlms.notification import notification_apdu, notification_event
+from bijlighar.dlms.machine import FAILURE_TAGS, NOTIFICATION_TAGS
+from bijlighar.dlms.notification import notification_event
 from bijlighar.dlms.security import Security
+from bijlighar.dlms.sending import Sender
+from bijlighar.dlms.transfer import PDU_OCTETS_MIN
 from bijlighar.dlms.wrapper import WrapperHeader, peek_wrapper
+
+_GENERAL_BLOCK = bytes((GENERAL_BLOCK_TAG,))
 
 __all__ = ["NEED_DATA", "Association", "Framing", "Role", "State", "WrapperHeader", "peek_wrapper"]
 
 
-class Association(Machine):
+class Association(Sender):
     """One association of one client with one logical device."""
-
-    # Sending.
-
-    def send(self, event: Event) -> bytes:
-        """
-        Return the octets that tell the peer `event`.
-
-        :raises LocalProtocolError: if it is not legal now.
-        """
-        sender = self._SENDERS.get(type(event))
-        if sender is None:
-            raise LocalProtocolError(f"{type(event).__name__} cannot be sent")
-        sender(self, event)
-        return self.data_to_send()
-
-    def _send_association_request(self, event: AssociationRequest) -> None:  # noqa: ARG002 - all comes from security
-        self._only(client=True)
-        after = self._check_step(Step.ASSOCIATE)
-        handshake = ClientHandshake(
-            envelope=self._envelope, randomness=self._randomness, max_pdu=self._max_pdu
-        )
-        self._link.send(handshake.request())
-        self._client_handshake = handshake
-        self._state = after
-
-    def _send_accepted(self, event: AssociationAccepted) -> None:  # noqa: ARG002 - all was agreed before
-        self._only(client=False)
-        handshake = self._server_handshake
-        if handshake is None:
-            raise LocalProtocolError("there is no association request to accept")
-        high = self._envelope.security.mechanism.is_high_level
-        after = self._check_step(Step.CHALLENGE if high else Step.ACCEPT)
-        self._link.send(handshake.response(max_pdu=self._max_pdu))
-        self._state = after
-
-    def _send_refused(self, event: AssociationRefused) -> None:
-        self._only(client=False)
-        handshake = self._server_handshake
-        if handshake is None:
-            raise LocalProtocolError("there is no association request to refuse")
-        self._check_step(Step.REFUSE)
-        self._link.send(handshake.refusal(event))
-        self._abort()
-
-    def _send_request(self, event: Request) -> None:
-        self._only(client=True)
-        after = self._check_step(Step.REQUEST)
-        exchange = ClientExchange(request=event, invoke=self._next_invoke(), room=self._room)
-        self._begin(exchange.first())
-        self._client_exchange = exchange
-        self._state = after
-
-    def _send_result(self, event: Result) -> None:
-        self._only(client=False)
-        exchange = self._server_exchange
-        if exchange is None:
-            raise LocalProtocolError("there is no request to answer")
-        acting = isinstance(event, ActionResult | ActionListResult)
-        needed = Conformance.BLOCK_TRANSFER_ACTION if acting else Conformance.BLOCK_TRANSFER_GET
-        can_block = bool(self.conformance & needed)
-        apdu = exchange.result(event, room=self._room, can_block=can_block)
-        self._state = self._check_step(Step.CONTINUE if exchange.is_open else Step.RESPOND)
-        self._reply(apdu)
-        if not exchange.is_open:
-            self._server_exchange = None
-
-    def _send_notification(self, event: Notification) -> None:
-        self._only(client=False)
-        after = self._check_step(Step.NOTIFY)
-        self._begin(notification_apdu(event).encode())
-        self._state = after
-
-    def _send_failure(self, event: ServiceFailure) -> None:
-        self._only(client=False)
-        after = self._check_step(Step.RESPOND)
-        self._link.send(
-            apdus.ExceptionResponse(state=event.state, service=event.service, counter=event.counter).encode()
-        )
-        self._server_exchange = None
-        self._state = after
-
-    def _send_release(self, event: ReleaseRequest) -> None:
-        self._only(client=True)
-        after = self._check_step(Step.RELEASE)
-        self._link.send(acse.Release(tag=acse.RLRQ, reason=event.reason).encode())
-        self._state = after
-
-    def _send_released(self, event: Released) -> None:
-        self._only(client=False)
-        self._check_step(Step.RELEASED)
-        information = b""
-        if self._release_form is not None and self._server_handshake is not None:
-            form, control = self._release_form
-            information = self._envelope.seal(
-                self._server_handshake.agreed(max_pdu=self._max_pdu), form=form, control=control
-            )
-        self._link.send(
-            acse.Release(tag=acse.RLRE, reason=event.reason, user_information=information).encode()
-        )
-        self._abort()
-
-    _SENDERS: ClassVar[dict[type, Callable[..., None]]] = {
-        AssociationRequest: _send_association_request,
-        AssociationAccepted: _send_accepted,
-        AssociationRefused: _send_refused,
-        GetRequest: _send_request,
-        GetListRequest: _send_request,
-        SetRequest: _send_request,
-        SetListRequest: _send_request,
-        ActionRequest: _send_request,
-        ActionListRequest: _send_request,
-        GetResult: _send_result,
-        GetListResult: _send_result,
-        SetResult: _send_result,
-        SetListResult: _send_result,
-        ActionResult: _send_result,
-        ActionListResult: _send_result,
-        DataNotification: _send_notification,
-        EventNotification: _send_notification,
-        ServiceFailure: _send_failure,
-        ReleaseRequest: _send_release,
-        Released: _send_released,
-    }
 
     # Receiving.
 
@@ -225,6 +89,13 @@ class Association(Machine):
         )
 
     def _receive(self, apdu: bytes) -> Event | None:
+        if apdu[:1] == _GENERAL_BLOCK:
+            whole = self._take_general_block(apdu)
+            if whole is None:
+                return None
+            if whole[:1] == _GENERAL_BLOCK or whole[:1] in self._ACSE_TAGS:
+                raise Unexpected("general blocks hold what does not travel in them")
+            apdu = whole
         receiver = self._ACSE_RECEIVERS.get(apdu[0]) if apdu else None
         if receiver is not None:
             return receiver(self, apdu)
@@ -249,7 +120,9 @@ class Association(Machine):
             if security is None:
                 raise Refusal(f"client {client} is not known here", diagnostic=acse.DIAGNOSTIC_NO_REASON)
             envelope = Envelope(security)
-            handshake = ServerHandshake(envelope=envelope, randomness=self._randomness)
+            handshake = ServerHandshake(
+                envelope=envelope, randomness=self._randomness, services=self._services
+            )
             request = handshake.request(aarq)
         except Refusal as refusal:
             self._link.send(refusal.aare)
@@ -276,7 +149,9 @@ class Association(Machine):
             self._abort()
             return answer
         self.max_send_pdu = answer.max_pdu
-        self.conformance = answer.conformance
+        self.conformance = answer.conformance & self._services
+        if answer.max_pdu < PDU_OCTETS_MIN:
+            self.conformance &= ~Conformance.GENERAL_BLOCK_TRANSFER
         if not handshake.must_prove:
             self._state = self._check_remote_step(Step.ACCEPT)
             return answer
@@ -309,6 +184,8 @@ class Association(Machine):
         acse.RLRQ: _receive_release,
         acse.RLRE: _receive_release,
     }
+
+    _ACSE_TAGS = tuple(bytes((tag,)) for tag in (acse.AARQ, acse.AARE, acse.RLRQ, acse.RLRE))
 
     def _receive_failure(self, message: apdus.Apdu) -> Event:
         if not self._is_client or not isinstance(
