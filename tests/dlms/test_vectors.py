@@ -416,6 +416,26 @@ class TestHdlcVectors:
         assert isinstance(value, tuple)
         assert len(value) == segments[-1][1]["members"]
 
+    def test_come_through_a_link_as_one_push(self, vectors):
+        segments = [
+            octets for _, octets, expected in of_kind(vectors, "hdlc") if expected.get("group") == "am550"
+        ]
+        first = hdlc.decode_frame(segments[0][1:-1])
+        link = HdlcLink(
+            role=Role.CLIENT,
+            client=first.destination.upper,
+            server=first.source.upper,
+            physical=first.source.lower,
+            information=128,
+        )
+        for octets in segments:
+            link.receive(octets)
+
+        apdu = link.next_apdu()
+
+        assert apdu is not None
+        assert isinstance(xdlms.decode(apdu), apdus.DataNotificationApdu)
+
 
 class TestAllVectors:
     def test_are_of_kinds_that_are_tested_here(self, vectors):

@@ -8,6 +8,9 @@ from bijlighar.dlms.errors import Malformed, RemoteProtocolError, TooLong, Unexp
 from bijlighar.dlms.hdlc import Frame, FrameKind
 
 APDU_OCTETS_MAX = 65_535
+WINDOW_MAX = 7
+#: How often frames are written again for a peer that acknowledges none of them.
+REPEATS_MAX = 3
 
 
 class Framing(Enum):
@@ -101,11 +104,12 @@ class WrapperLink:
 
 
 class HdlcLink:
-    """APDUs in HDLC frames with a window of one; connects, segments, acknowledges by itself."""
+    """APDUs in HDLC frames, in windows of up to seven; connects, segments, acknowledges, repeats by itself."""
 
     __slots__ = (
         "_buffer",
         "_collected",
+        "_collected_unnumbered",
         "_connected",
         "_connecting",
         "_information",
@@ -114,10 +118,14 @@ class HdlcLink:
         "_peer",
         "_physical",
         "_receive_number",
+        "_repeats",
         "_segments",
         "_send_number",
         "_transmit_max",
+        "_transmit_window",
+        "_unacknowledged",
         "_waiting",
+        "_window",
         "broken",
         "client",
         "closed",
@@ -127,13 +135,22 @@ class HdlcLink:
     )
 
     def __init__(
-        self, *, role: Role, client: int, server: int, physical: int | None, information: int
+        self,
+        *,
+        role: Role,
+        client: int,
+        server: int,
+        physical: int | None,
+        information: int,
+        window: int = 1,
     ) -> None:
         self._is_client = role is Role.CLIENT
         self._buffer = hdlc.FrameBuffer()
         self._information = min(information, hdlc.INFORMATION_MAX)
         self._physical = physical
         self._transmit_max = hdlc.INFORMATION_DEFAULT
+        self._window = min(max(window, 1), WINDOW_MAX)
+        self._transmit_window = 1
         self._connected = False
         self._connecting = False
         self._waiting = b""
@@ -154,7 +171,10 @@ class HdlcLink:
         self._send_number = 0
         self._receive_number = 0
         self._collected = bytearray()
+        self._collected_unnumbered = bytearray()
         self._segments: list[bytes] = []
+        self._unacknowledged: list[tuple[int, bytes, bool]] = []
+        self._repeats = 0
 
     def _write(self, control: int, information: bytes = b"", *, segmented: bool = False) -> None:
         self.outgoing += Frame(
@@ -171,20 +191,48 @@ class HdlcLink:
             self._waiting = apdu
             if not self._connecting:
                 self._connecting = True
-                proposal = hdlc.Parameters(transmit=self._information, receive=self._information)
-                plain = self._information == hdlc.INFORMATION_DEFAULT
+                proposal = self._parameters(self._information)
+                plain = proposal == hdlc.Parameters()
                 self._write(0x93, b"" if plain else proposal.encode())
             return
         data = (hdlc.LLC_TO_SERVER if self._is_client else hdlc.LLC_TO_CLIENT) + apdu
         size = self._transmit_max
         self._segments = [data[at : at + size] for at in range(0, len(data), size)]
-        self._write_segment()
+        self._unacknowledged = []
+        self._write_segments()
 
-    def _write_segment(self) -> None:
-        segment = self._segments.pop(0)
-        control = self._receive_number << 5 | hdlc.POLL | self._send_number << 1
-        self._send_number = (self._send_number + 1) & 7
-        self._write(control, segment, segmented=bool(self._segments))
+    def _parameters(self, transmit: int) -> hdlc.Parameters:
+        return hdlc.Parameters(
+            transmit=transmit,
+            receive=self._information,
+            transmit_window=self._window,
+            receive_window=self._window,
+        )
+
+    def _write_segments(self) -> None:
+        """Write all frames that wait for their acknowledgement, and new ones up to the window."""
+        while self._segments and len(self._unacknowledged) < self._transmit_window:
+            segment = self._segments.pop(0)
+            self._unacknowledged.append((self._send_number, segment, bool(self._segments)))
+            self._send_number = (self._send_number + 1) & 7
+        last = len(self._unacknowledged) - 1
+        for index, (number, segment, segmented) in enumerate(self._unacknowledged):
+            poll = hdlc.POLL if index == last else 0
+            self._write(self._receive_number << 5 | poll | number << 1, segment, segmented=segmented)
+
+    def _take_acknowledgement(self, frame: Frame) -> None:
+        """Take RR: drop what has arrived; write the next window, or again what has not."""
+        waiting = self._unacknowledged
+        if not waiting:
+            return
+        arrived = (frame.receive_number - waiting[0][0]) & 7
+        if arrived > len(waiting):
+            return
+        self._repeats = 0 if arrived else self._repeats + 1
+        if self._repeats > REPEATS_MAX:
+            return
+        self._unacknowledged = waiting[arrived:]
+        self._write_segments()
 
     def receive(self, data: bytes) -> None:
         """Take what came in."""
@@ -222,7 +270,7 @@ class HdlcLink:
         if kind is FrameKind.I:
             return self._take_information(frame)
         if kind is FrameKind.UI:
-            return hdlc.strip_llc(frame.information)
+            return self._take_unnumbered(frame)
         if kind is FrameKind.SNRM and not self._is_client:
             self._accept(frame)
         elif kind is FrameKind.UA and self._is_client:
@@ -236,8 +284,7 @@ class HdlcLink:
             self.closed = True
             raise Unexpected("the peer is not connected (DM); connect again")
         elif kind is FrameKind.RR:
-            if self._segments and frame.receive_number == self._send_number:
-                self._write_segment()
+            self._take_acknowledgement(frame)
         elif kind is FrameKind.FRMR:
             raise Malformed("the peer rejects our frame (FRMR)")
         return None
@@ -249,7 +296,8 @@ class HdlcLink:
         self._peer, self._own = frame.source, frame.destination
         self._restart()
         self._transmit_max = min(self._information, asked.receive)
-        agreed = hdlc.Parameters(transmit=self._transmit_max, receive=self._information)
+        self._transmit_window = max(min(self._window, asked.receive_window), 1)
+        agreed = self._parameters(self._transmit_max)
         self._connected, self.closed, self.fresh = True, False, True
         self._write(0x73, agreed.encode())
 
@@ -262,6 +310,7 @@ class HdlcLink:
         agreed = hdlc.decode_parameters(frame.information)
         self._restart()
         self._transmit_max = min(self._information, agreed.receive)
+        self._transmit_window = max(min(self._window, agreed.receive_window), 1)
         self._connected, self._connecting, self.closed = True, False, False
         if self._waiting:
             waiting, self._waiting = self._waiting, b""
@@ -271,21 +320,39 @@ class HdlcLink:
         if not self._connected:
             self._write(0x1F)
             return None
+        polled = bool(frame.control & hdlc.POLL)
         if frame.send_number != self._receive_number:
-            # A frame that came twice: tell again what we have.
-            self._write(self._receive_number << 5 | hdlc.POLL | 0x01)
+            # A frame that came twice, or after one that was lost: tell again what we have.
+            if polled:
+                self._write(self._receive_number << 5 | hdlc.POLL | 0x01)
             return None
-        if len(self._collected) + len(frame.information) > APDU_OCTETS_MAX:
-            self._collected.clear()
-            raise TooLong(f"segments of more than {APDU_OCTETS_MAX} octets are refused")
+        self._collect(self._collected, frame)
         self._receive_number = (self._receive_number + 1) & 7
-        self._collected += frame.information
         if frame.segmented:
-            self._write(self._receive_number << 5 | hdlc.POLL | 0x01)
+            if polled:
+                self._write(self._receive_number << 5 | hdlc.POLL | 0x01)
             return None
+        # An answer says that all we sent has arrived.
+        self._unacknowledged = []
         whole = bytes(self._collected)
         self._collected.clear()
         return hdlc.strip_llc(whole)
+
+    def _take_unnumbered(self, frame: Frame) -> bytes | None:
+        """Take UI, which carries pushes; it has no number, so its segments are taken as they come."""
+        self._collect(self._collected_unnumbered, frame)
+        if frame.segmented:
+            return None
+        whole = bytes(self._collected_unnumbered)
+        self._collected_unnumbered.clear()
+        return hdlc.strip_llc(whole)
+
+    @staticmethod
+    def _collect(collected: bytearray, frame: Frame) -> None:
+        if len(collected) + len(frame.information) > APDU_OCTETS_MAX:
+            collected.clear()
+            raise TooLong(f"segments of more than {APDU_OCTETS_MAX} octets are refused")
+        collected += frame.information
 
     def disconnect(self) -> None:
         """Put DISC into `outgoing`."""

@@ -50,6 +50,7 @@ class Machine:
         framing: Framing = Framing.WRAPPER,
         physical: int | None = None,
         hdlc_information: int = HDLC_INFORMATION,
+        hdlc_window: int = 1,
         security: Security | None = None,
         security_for: Callable[[int], Security | None] | None = None,
         randomness: Callable[[int], bytes],
@@ -65,7 +66,12 @@ class Machine:
             WrapperLink(role=role, client=client, server=server)
             if framing is Framing.WRAPPER
             else HdlcLink(
-                role=role, client=client, server=server, physical=physical, information=hdlc_information
+                role=role,
+                client=client,
+                server=server,
+                physical=physical,
+                information=hdlc_information,
+                window=hdlc_window,
             )
         )
         self._security_for = security_for
