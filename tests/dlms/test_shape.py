@@ -299,3 +299,45 @@ class TestRowEncoder:
     def test_refuses_no_columns(self):
         with pytest.raises(LocalProtocolError):
             RowEncoder(kinds=())
+
+
+class TestCompactArray:
+    DESCRIPTION = bytes((2, 3, 9, 18, 6))
+
+    def buffer(self, *rows: tuple[bytes, int, int]) -> bytes:
+        contents = b"".join(
+            b"\x0c" + stamp + small.to_bytes(2, "big") + large.to_bytes(4, "big")
+            for stamp, small, large in rows
+        )
+        return b"\x13" + self.DESCRIPTION + axdr.length(len(contents)) + contents
+
+    def test_gives_the_same_columns_as_an_array(self):
+        rows = [
+            (bytes((0x07, 0xEA, 0x01, day, 0, 0, 0, 0, 0, 0x81, 0x4A, 0)), day, 1000 * day)
+            for day in (1, 2, 3)
+        ]
+        plain = axdr.array(
+            [
+                axdr.structure(
+                    axdr.octet_string(stamp), axdr.long_unsigned(small), axdr.double_long_unsigned(large)
+                )
+                for stamp, small, large in rows
+            ]
+        )
+
+        found, expected = shape.decode(self.buffer(*rows)), shape.decode(plain)
+
+        assert found.count == expected.count == 3
+        for column, other in zip(found.columns, expected.columns, strict=True):
+            assert column.values.tolist() == other.values.tolist()
+        gathered, counts = shape.decode_gathered([self.buffer(*rows), plain])
+        assert counts == (3, 3)
+        assert gathered.columns[2].values.tolist() == [1000, 2000, 3000] * 2
+
+    def test_without_rows_has_no_columns(self):
+        assert shape.decode(self.buffer()).count == 0
+        assert shape.decode_gathered([self.buffer(), self.buffer()])[0].count == 0
+
+    def test_of_other_things_than_rows_is_refused(self):
+        with pytest.raises(Malformed):
+            shape.decode(b"\x13" + bytes((17,)) + b"\x02\x01\x02")

@@ -7,6 +7,7 @@ from bijlighar.dlms import apdu as apdus
 from bijlighar.dlms import axdr, cosem, hdlc, wrapper
 from bijlighar.dlms.acse import Aare, Aarq, Release
 from bijlighar.dlms.ciphering import Envelope, Form
+from bijlighar.dlms.general_block import GeneralBlock
 from bijlighar.dlms.initiate import InitiateRequest, InitiateResponse
 from tests.dlms.talk import BLOCK_LOAD, CLOCK, DISCONNECT, LONG_VALUE, server_security
 
@@ -54,6 +55,24 @@ MESSAGES = (
     apdus.SetResponseLastBlock(invoke=0xC1, result=0, block=2),
     apdus.ActionNormal(invoke=0xC1, method=DISCONNECT, parameters=axdr.integer(0)),
     apdus.ActionResponseNormal(invoke=0xC1, result=0, data=VALUES[3]),
+    apdus.SetWithList(
+        invoke=0xC1, attributes=((CLOCK, None), (CLOCK, SELECTIONS[1])), values=(VALUES[0], VALUES[3])
+    ),
+    apdus.SetListFirstBlock(invoke=0xC1, attributes=((CLOCK, None),), last=False, block=1, data=b"\x01\x09"),
+    apdus.SetResponseList(invoke=0xC1, results=(0, 3)),
+    apdus.SetResponseLastBlockList(invoke=0xC1, results=(0, 3), block=2),
+    apdus.ActionNext(invoke=0xC1, block=1),
+    apdus.ActionWithList(invoke=0xC1, methods=(DISCONNECT, DISCONNECT), parameters=(VALUES[0], VALUES[3])),
+    apdus.ActionFirstBlock(invoke=0xC1, method=DISCONNECT, last=False, block=1, data=VALUES[3]),
+    apdus.ActionListFirstBlock(invoke=0xC1, methods=(DISCONNECT,), last=False, block=1, data=b"\x01\x0f"),
+    apdus.ActionBlock(invoke=0xC1, last=True, block=2, data=b"\x00"),
+    apdus.ActionResponseBlock(invoke=0xC1, last=False, block=1, data=b"\x00\x01\x00\x0f"),
+    apdus.ActionResponseBlock(invoke=0xC1, last=True, block=2, data=b"\x05"),
+    apdus.ActionResponseList(invoke=0xC1, results=(apdus.MethodResult(0, VALUES[3]), apdus.MethodResult(3))),
+    apdus.ActionResponseNext(invoke=0xC1, block=1),
+    GeneralBlock(last=False, streaming=False, window=3, number=1, acknowledged=0, data=b"\xc4\x01\xc1\x00"),
+    GeneralBlock(last=True, streaming=False, window=3, number=2, acknowledged=1, data=VALUES[3]),
+    GeneralBlock(last=True, streaming=False, window=3, number=1, acknowledged=1, data=b""),
     apdus.ExceptionResponse(state=1, service=6, counter=5),
     apdus.ConfirmedServiceError(service=6, group=0, value=6),
     apdus.DataNotificationApdu(long_invoke=1, time=TIME, data=VALUES[8]),
@@ -91,7 +110,7 @@ def seeds() -> list[bytes]:
         )
         for apdu in plain
     ]
-    answers = [bytes((number,)) + apdu for number in range(4) for apdu in plain]
+    answers = [bytes((number,)) + apdu for number in range(6) for apdu in plain]
     captures: list[bytes] = []
     if VECTORS.is_file():
         captures = [bytes.fromhex(vector["hex"]) for vector in json.loads(VECTORS.read_text())["vectors"]]
@@ -99,5 +118,7 @@ def seeds() -> list[bytes]:
     return [
         *(cosem.encode_capture_objects((cosem.CLOCK, cosem.CLOCK)), hdlc.Parameters(transmit=512).encode()),
         *(*plain, *sealed, *lines, *frames, *answers, *wrapped, *captures, *VALUES, b"\xfe".join(plain[:5])),
+        *(b"\x00" + b"\xfe".join(plain[at : at + 2]) for at in range(len(plain))),
+        *(b"\xfe".join(plain[at : at + 2]) for at in range(len(plain))),
         *(selection.encode() for selection in SELECTIONS),
     ]

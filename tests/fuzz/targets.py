@@ -10,15 +10,19 @@ from bijlighar.dlms import acse, axdr, clock, cosem, hdlc, initiate, is15959, pu
 from bijlighar.dlms.ciphering import Envelope, Form
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import (
+    ActionListRequest,
     ActionRequest,
     AssociationRequest,
     GetListRequest,
     GetRequest,
     NeedData,
+    SetListRequest,
     SetRequest,
 )
-from bijlighar.dlms.security import Mechanism
-from bijlighar.dlms.session import Association, Framing
+from bijlighar.dlms.general_block import decode_general_block
+from bijlighar.dlms.initiate import SUPPORTED, Conformance
+from bijlighar.dlms.security import Mechanism, Security
+from bijlighar.dlms.session import Association, Framing, Role
 from tests.dlms.talk import (
     BLOCK_LOAD,
     CLIENT_TITLE,
@@ -28,15 +32,19 @@ from tests.dlms.talk import (
     Pair,
     Randomness,
     client_security,
+    default_answer,
     server_security,
 )
 
 EVENTS_MAX = 10_000
+ALL_SERVICES = int(SUPPORTED | Conformance.GENERAL_BLOCK_TRANSFER)
 REQUESTS = (
     GetRequest(attribute=BLOCK_LOAD),
     GetListRequest(attributes=((CLOCK, None), (BLOCK_LOAD, None))),
     SetRequest(attribute=CLOCK, data=axdr.octet_string(bytes(1200))),
-    ActionRequest(method=DISCONNECT, parameters=axdr.integer(0)),
+    ActionRequest(method=DISCONNECT, parameters=axdr.octet_string(bytes(1200))),
+    SetListRequest(items=((CLOCK, None, axdr.octet_string(bytes(700))), (CLOCK, None, axdr.NULL))),
+    ActionListRequest(items=((DISCONNECT, axdr.integer(0)), (DISCONNECT, None))),
 )
 
 
@@ -82,7 +90,7 @@ def read_line(data: bytes) -> None:
     raise AssertionError("the frames do not end")
 
 
-def framed(data: bytes, *, frames_max: int = 8) -> bytes:
+def framed(data: bytes, *, addresses: bytes, frames_max: int = 8) -> bytes:
     """Frames with right lengths and check sequences, of chunks of `data`; else no mutant would pass the checks."""
     line = b""
     for _ in range(frames_max):
@@ -91,7 +99,7 @@ def framed(data: bytes, *, frames_max: int = 8) -> bytes:
         count, segmented = data[0] & 0x3F, data[0] & 0x80
         body, data = data[1 : count + 1], data[count + 1 :]
         head = (0xA000 | (0x0800 if segmented else 0) | (len(body) + 9)).to_bytes(2, "big")
-        head += bytes.fromhex("4103") + body[:1]
+        head += addresses + body[:1]
         head += hdlc.check_sequence(head)
         if len(body) > 1:
             head += body[1:]
@@ -104,14 +112,54 @@ def framed(data: bytes, *, frames_max: int = 8) -> bytes:
     return line
 
 
+UA = hdlc.Frame(
+    destination=hdlc.Address(upper=32),
+    source=hdlc.Address(upper=1),
+    control=0x73,
+    information=hdlc.Parameters(transmit_window=7, receive_window=7).encode(),
+).encode()
+SNRM = hdlc.Frame(destination=hdlc.Address(upper=1), source=hdlc.Address(upper=32), control=0x93).encode()
+
+
+def _association(role: Role) -> Association:
+    return Association(
+        role=role,
+        client=32 if role is Role.CLIENT else None,
+        framing=Framing.HDLC,
+        hdlc_window=7,
+        security_for=lambda _: Security(),
+        randomness=Randomness(5),
+        general_blocks=True,
+    )
+
+
 def read_frames(data: bytes) -> None:
-    """Good frames with any content, to a client on a link."""
-    pair = Pair(framing=Framing.HDLC)
-    client = pair.client
+    """Good frames with any content, to a client on a link that has asked for an association."""
+    client = _association(Role.CLIENT)
     client.send(AssociationRequest())
-    client.receive_data(bytes.fromhex("7ea0074103735a0f7e"))
-    client.receive_data(framed(data))
+    client.receive_data(UA)
+    client.receive_data(framed(data, addresses=b"\x41\x03"))
     read_stream(client)
+
+
+def read_frames_of_client(data: bytes) -> None:
+    """Good frames with any content, to a meter on a link."""
+    server = _association(Role.SERVER)
+    server.receive_data(SNRM)
+    server.receive_data(framed(data, addresses=b"\x03\x41"))
+    for _ in range(EVENTS_MAX):
+        try:
+            event = server.next_event()
+        except RemoteProtocolError as error:
+            server.refusal(error)
+            continue
+        server.data_to_send()
+        if isinstance(event, NeedData):
+            return
+        answer = default_answer(event)
+        if answer is not None:
+            server.send(answer)
+    raise AssertionError("the events do not end")
 
 
 def read_parameters(data: bytes) -> None:
@@ -138,6 +186,11 @@ def read_association_messages(data: bytes) -> None:
 def read_apdu(data: bytes) -> None:
     message = xdlms.decode(data)
     assert xdlms.decode(message.encode()) == message
+
+
+def read_general_block(data: bytes) -> None:
+    block = decode_general_block(data)
+    assert decode_general_block(block.encode()) == block
 
 
 def read_value(data: bytes) -> None:
@@ -215,6 +268,7 @@ def apdus_of(data: bytes) -> list[bytes]:
 
 def _client_reads(request: object, data: bytes, security: object) -> None:
     pair = Pair(security, security and server_security(mechanism=Mechanism.NONE))  # type: ignore[arg-type]
+    pair.client._services = pair.server._services = ALL_SERVICES if data[:1] == b"\xe0" else int(SUPPORTED)
     pair.associate()
     pair.client.send(request)  # type: ignore[arg-type]
     for apdu in apdus_of(data):
@@ -245,6 +299,7 @@ def read_association_answer(data: bytes) -> None:
 
 
 def _server_reads(pair: Pair, data: bytes, *, sealed: bool) -> None:
+    pair.client._services = pair.server._services = ALL_SERVICES if data[:1] == b"\xe0" else int(SUPPORTED)
     pair.associate()
     for apdu in apdus_of(data):
         octets = pair.client._envelope.seal(apdu, form=Form.GLO) if sealed else apdu
@@ -284,9 +339,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         read_wrappers,
         read_line,
         read_frames,
+        read_frames_of_client,
         read_parameters,
         read_association_messages,
         read_apdu,
+        read_general_block,
         read_value,
         read_rows,
         read_names,

@@ -27,6 +27,7 @@ LAYOUTS_MAX = 256
 MASKS_MAX = 512
 MASK_OCTETS_MAX = 16_384
 ROWS_MAX = 1 << 20
+_COMPACT = bytes((Tag.COMPACT_ARRAY,))
 
 
 _NUMBERS: dict[int, str] = {
@@ -172,7 +173,7 @@ def _layout(body: bytes, count: int) -> _Layout | None:
 
 def decode(data: bytes) -> Rows:
     """
-    Return the rows of a profile buffer (an A-XDR array of structures).
+    Return the rows of a profile buffer (an A-XDR array, or compact array, of structures).
 
     >>> rows = decode(bytes.fromhex("0102" "020212000506000003e8" "020212000606000003e9"))
     >>> rows.count, [column.values.tolist() for column in rows.columns]
@@ -180,6 +181,8 @@ def decode(data: bytes) -> Rows:
 
     :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed.
     """
+    if data[:1] == _COMPACT:
+        return _decode_slowly(data)
     count, at = _array_head(data)
     if count == 0:
         if at != len(data):
@@ -198,6 +201,9 @@ def decode_gathered(buffers: Sequence[bytes]) -> tuple[Rows, tuple[int, ...]]:
 
     :raises RemoteProtocolError: if a buffer is not good, or columns do not agree.
     """
+    if any(data[:1] == _COMPACT for data in buffers):
+        parts = [decode(data) for data in buffers]
+        return _join(parts), tuple(part.count for part in parts)
     heads = [_array_head(data) for data in buffers]
     counts = tuple(count for count, _ in heads)
     total = sum(counts)
@@ -217,6 +223,8 @@ def decode_gathered(buffers: Sequence[bytes]) -> tuple[Rows, tuple[int, ...]]:
 def _join(parts: Sequence[Rows]) -> Rows:
     """Return the rows of several decoded buffers as one."""
     filled = [part for part in parts if part.count]
+    if not filled:
+        return Rows(count=0, columns=())
     widths = {len(part.columns) for part in filled}
     if len(widths) != 1:
         raise Malformed("buffers of different numbers of columns cannot be joined")
@@ -257,6 +265,8 @@ def _decode_slowly(data: bytes) -> Rows:
     table = axdr.decode(data)
     if not isinstance(table, list):
         raise Malformed("a buffer is not an array")
+    if not table:
+        return Rows(count=0, columns=())
     rows = [row for row in table if isinstance(row, tuple) and not isinstance(row, axdr.BitString)]
     if len(rows) != len(table) or len({len(row) for row in rows}) != 1:
         raise Malformed("the rows of a buffer are not structures of the same number of cells")
