@@ -36,7 +36,7 @@ RECOVER_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 #: How long the thread of the alarms and that of the siren sleep between two questions whether anything was committed.
 ALARM_POLL_S = 0.005
-#: The siren's thread speaks for half of the time at most, but no broker that is slow to answer keeps it from stopping.
+#: The siren's thread speaks for half of the time at most, but a broker that is slow to answer holds it no longer.
 SIREN_PAUSE_MAX_S = 0.1
 #: Looking in vain for work may take one part in so many of a lane's time, however often others commit.
 SHARE_OF_LOOKING = {Lane.ALARM: 2, Lane.PROMPT: 8, Lane.BULK: 8}
