@@ -22,6 +22,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "registry": ("registry", "registry", "Consumers, meters, network and keys, from files."),
     "readings": ("readings", "readings", "Readings from files."),
     "validate": ("validate", "validate", "Check readings and estimate what is missing."),
+    "sla": ("sla", "sla", "Service levels: who was read in time, who is silent, what the month is worth."),
     "balance": ("balance", "balance", "Losses per transformer or feeder."),
     "tariff": ("tariff", "tariff", "Tariff books: check one, price with one."),
     "bill": ("bill", "bill", "Bills: run a month, list them, show one, make its PDF."),

@@ -105,6 +105,12 @@ class BrokenSettings(HeadEndError):
     code = "headend.broken-settings"
 
 
+class BrokenContract(HeadEndError):
+    """The contract with the operator of the meters cannot be used; the message names the place and what is wrong."""
+
+    code = "headend.broken-contract"
+
+
 class GateRefusal(HeadEndError):
     """The gate did not let an order pass."""
 

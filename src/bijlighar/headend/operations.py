@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from importlib import resources
 
 from sqlalchemy import Connection
 
@@ -53,12 +54,19 @@ __all__ = [
     "read_keys_file",
     "recover",
     "run_control_due",
+    "shipped_contract",
     "sign_order",
     "signed_order_json",
     "store_keys",
     "verify_key_of",
     "write_keys_file",
 ]
+
+
+def shipped_contract() -> str:
+    """Return the text of the contract with the operator of the meters that is shipped with the package."""
+    file = resources.files("bijlighar.headend") / "contracts" / "default.toml"
+    return file.read_text(encoding="utf-8")
 
 
 def store_keys(

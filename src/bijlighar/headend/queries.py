@@ -29,6 +29,9 @@ from bijlighar.headend.model import (
 from bijlighar.headend.on_demand import KIND as READ_NOW
 from bijlighar.headend.on_demand_store import AskedReading
 from bijlighar.headend.push_store import Quarantined
+from bijlighar.headend.service_report import ServiceReport as ServiceReport
+from bijlighar.headend.service_report import service_document as service_document
+from bijlighar.headend.service_report import service_report as service_report
 from bijlighar.headend.supply import GASP_BELIEVED, SUPPLY_BACK, SUPPLY_FAILED, MeterSigns, judge_supply
 from bijlighar.headend.supply import SILENT_PCT_MAX as SILENT_PCT_MAX
 from bijlighar.headend.supply import TransformerSupply as TransformerSupply

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bijlighar.base.period import date_of, day_number, local_date, local_midnight
+from bijlighar.headend.contract import Contract as Contract
+from bijlighar.headend.contract import load_contract
 from bijlighar.headend.orders import (
     is_signed,
     parse_signed_order,
@@ -12,6 +14,7 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
+from bijlighar.headend.service_wording import service_words
 from bijlighar.headend.wording import command_words, reason_words, relay_words, words_of
 
 __all__ = [
@@ -20,11 +23,13 @@ __all__ = [
     "command_words",
     "due_day",
     "is_signed",
+    "load_contract",
     "next_attempt",
     "owed_days",
     "parse_signed_order",
     "reason_words",
     "relay_words",
+    "service_words",
     "sign_order",
     "signed_order_json",
     "verify_key_of",

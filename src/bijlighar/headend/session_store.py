@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, and_, case, func, select
+from sqlalchemy import Column, Connection, Index, Integer, Select, String, Table, and_, case, func, select
 
-from bijlighar.headend.model import SessionPurpose, SessionRow
+from bijlighar.base.period import Period
+from bijlighar.headend.model import SESSION_OK, SessionPurpose, SessionRow
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
@@ -119,6 +120,35 @@ def sessions(connection: Connection, *, meter: str | None, limit: int) -> tuple[
         )
         for row in connection.execute(statement)
     )
+
+
+def tries_statement(*, period: Period) -> Select[str, int, int]:
+    """Return the SELECT of (meter, sessions, failed ones) of the collections that began in a period."""
+    failed = case((_session.c.outcome == SESSION_OK, 0), else_=1)
+    return (
+        select(_session.c.meter, func.count().label("sessions"), func.sum(failed).label("failed"))
+        .where(
+            _session.c.purpose == SessionPurpose.COLLECT.value,
+            _session.c.started_at >= period.start,
+            _session.c.started_at < period.end,
+        )
+        .group_by(_session.c.meter)
+    )
+
+
+def heard_statement(*, until: datetime) -> Select[str, datetime]:
+    """Return the SELECT of (meter, moment) of the last session of each meter that went well by `until`."""
+    return (
+        select(_session.c.meter, func.max(_session.c.started_at).label("at"))
+        .where(_session.c.outcome == SESSION_OK, _session.c.started_at <= until)
+        .group_by(_session.c.meter)
+    )
+
+
+def models(connection: Connection) -> Mapping[str, str]:
+    """Return the model of each meter whose name plate was read."""
+    statement = select(_schedule.c.meter, _schedule.c.model).where(_schedule.c.model.is_not(None))
+    return {row.meter: row.model for row in connection.execute(statement)}
 
 
 def schedules(connection: Connection) -> Mapping[str, Schedule]:

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, UniqueConstraint, func, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    select,
+)
 
 from bijlighar.base.period import Period
 from bijlighar.readings.model import MeterEvent
@@ -92,6 +104,13 @@ def select_last(
         .group_by(event_table.c.meter, event_table.c.code)
     )
     return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+
+
+def happened_statement(*, codes: Sequence[int], period: Period) -> Select[str, int, datetime]:
+    """Return the SELECT of (meter, code, moment) of the events of some codes in a period."""
+    return select(event_table.c.meter, event_table.c.code, event_table.c.at).where(
+        event_table.c.code.in_(codes), event_table.c.at >= period.start, event_table.c.at < period.end
+    )
 
 
 def _known(connection: Connection, keys: Sequence[Key]) -> set[Key]:

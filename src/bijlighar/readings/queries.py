@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from bijlighar.readings.rules import (
     quality_counts,
     raw_quality,
 )
+from bijlighar.storage.sql import text_of
 
 DAYS_PER_PAGE = 100_000
 
@@ -182,6 +184,29 @@ def present_days(connection: Connection, *, first: int, last: int) -> Mapping[st
     for meter, day in store.select_present(connection, first=first, last=last):
         found.setdefault(meter, set()).add(day)
     return {meter: frozenset(numbers) for meter, numbers in found.items()}
+
+
+def completed(
+    connection: Connection, *, first: int, last: int, complete_pct: Decimal
+) -> tuple[Mapping[tuple[str, int], datetime], str]:
+    """
+    Return when so much of each meter-day [%] was first stored as measured, by meter and day, and the query itself.
+
+    A meter-day that never came so far is left out; estimates do not count.
+    """
+    statement = store.complete_statement(first=first, last=last, complete_pct=complete_pct)
+    found = {(row[0], row[1]): row[2] for row in connection.execute(statement)}
+    return found, text_of(connection, statement)
+
+
+def happened(
+    connection: Connection, *, codes: Sequence[int], period: Period
+) -> tuple[tuple[tuple[str, int, datetime], ...], str]:
+    """Return meter, code and time of the events of some codes in a period, and the query itself."""
+    statement = event_store.happened_statement(codes=codes, period=period)
+    return tuple((row[0], row[1], row[2]) for row in connection.execute(statement)), text_of(
+        connection, statement
+    )
 
 
 def findings(

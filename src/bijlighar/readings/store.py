@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import islice, repeat
 from typing import Any
 
@@ -13,12 +14,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Select,
     SmallInteger,
     String,
     Table,
     func,
     null,
     select,
+    union_all,
 )
 
 from bijlighar.readings.model import (
@@ -296,6 +299,26 @@ def select_present(connection: Connection, *, first: int, last: int) -> Iterable
         day_table.c.day.between(first, last), day_table.c.missing == 0
     )
     return [(row.meter, row.day) for row in connection.execute(statement)]
+
+
+def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Select[Any]:
+    """
+    Return the SELECT of (meter, day, moment) when so much of a day's intervals [%] was first stored as measured.
+
+    A version that was replaced counts as it stood; of two interval lengths of one day the earlier moment counts.
+    """
+    minutes_missing = int(MINUTES_PER_DAY * (100 - complete_pct) / 100)
+    parts = []
+    for table in (day_table, history_table):
+        parts.append(
+            select(table.c.meter, table.c.day, table.c.recorded_at).where(
+                table.c.day.between(first, last), table.c.missing * table.c.minutes <= minutes_missing
+            )
+        )
+    versions = union_all(*parts).subquery("versions")
+    return select(versions.c.meter, versions.c.day, func.min(versions.c.recorded_at).label("at")).group_by(
+        versions.c.meter, versions.c.day
+    )
 
 
 def select_edges(connection: Connection, *, meters: Sequence[str]) -> list[tuple[str, int, int]]:

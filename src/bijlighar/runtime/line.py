@@ -16,8 +16,10 @@ from bijlighar.arrears import rules as arrears_rules
 from bijlighar.arrears.rules import Policy
 from bijlighar.base.errors import BijligharError
 from bijlighar.headend import operations as headend
+from bijlighar.headend import rules as headend_rules
 from bijlighar.headend.model import Ceilings, ControlOrder, HeadEndSettings, SignedOrder
 from bijlighar.headend.operations import HeadEnd
+from bijlighar.headend.rules import Contract
 from bijlighar.ledger import operations as ledger
 from bijlighar.ledger.model import GatewaySettings
 from bijlighar.ledger.operations import PaymentGateway
@@ -63,17 +65,32 @@ class Line:
         :raises BrokenSettings: if the file that the setting names cannot be read.
         :raises BrokenPolicy: if it cannot be used.
         """
-        name = self.home.settings.text("policy")
+        own = self._own("policy")
+        return arrears_rules.load_policy(arrears.shipped_policy() if own is None else own)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """
+        Return the contract with the operator of the meters: the home's own, else the shipped one.
+
+        :raises BrokenSettings: if the file that the setting names cannot be read.
+        :raises BrokenContract: if it cannot be used.
+        """
+        own = self._own("contract")
+        return headend_rules.load_contract(headend.shipped_contract() if own is None else own)
+
+    def _own(self, setting: str) -> str | None:
+        """Return the text of the home's own file that a setting names, None where it names none."""
+        name = self.home.settings.text(setting)
         if not name:
-            return arrears_rules.load_policy(arrears.shipped_policy())
+            return None
         file = self.home.path / name
         try:
-            text = file.read_text(encoding="utf-8")
+            return file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as problem:
             raise BrokenSettings(
-                f"the policy {file} cannot be read ({problem}); correct the setting"
+                f"the {setting} {file} cannot be read ({problem}); correct the setting"
             ) from None
-        return arrears_rules.load_policy(text)
 
     @cached_property
     def books(self) -> Books:

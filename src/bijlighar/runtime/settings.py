@@ -59,6 +59,11 @@ SETTINGS: tuple[Setting, ...] = (
         "headend.ceiling_feeder_hour", 20, "The gate's own ceiling: disconnections on one feeder in one hour."
     ),
     Setting("headend.ceiling_day", 300, "The gate's own ceiling: disconnections of the company in one day."),
+    Setting(
+        "contract",
+        "",
+        "The contract with the operator of the meters: a file, relative to the home; empty = the shipped one.",
+    ),
     Setting("billing.bill_from_day", 3, "Day of the next month from which a month is billed."),
     Setting("policy", "", "The arrears policy: a file, relative to the home; empty = the shipped one."),
     Setting(

@@ -1,6 +1,6 @@
 """Small SQL differences between the two databases, in one place."""
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ClauseElement, Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -18,3 +18,9 @@ def insert_of(dialect: str, table: Table) -> postgresql.Insert:
     if dialect == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)  # type: ignore[return-value]
+
+
+def text_of(connection: Connection, statement: ClauseElement) -> str:
+    """Return a statement as one line of SQL with its values in it, to be shown and to be run again by hand."""
+    compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    return " ".join(str(compiled).split())
