@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bijlighar.base.period import IST, moment_of
-from bijlighar.simulator import physics, supply
+from bijlighar.simulator import faults, happening, physics, supply
 from bijlighar.simulator.errors import ControlRefused
 from bijlighar.simulator.memory import HalfHours, LoggedEvent, Memory
 from bijlighar.simulator.model import INTERVAL_S, LoadFile, Swap, Town
@@ -29,16 +29,15 @@ from bijlighar.simulator.state import (
     packed,
     unpacked,
 )
-from bijlighar.simulator.statusword import log_of, restores, with_event
+from bijlighar.simulator.statusword import log_of
 from bijlighar.simulator.wiring import DAY_S, IST_OFFSET_S, Measured, Seconds, Wiring, day_of, midnight_s
 
 Whole = NDArray[np.int64]
 
 RELAY_OPENED, RELAY_CLOSED = 301, 302
 POWER_FAILED, POWER_BACK = 101, 102
+CLOCK_SET = 151
 _BLOCK_DAYS_KEPT = 16
-#: Current, other and non-rollover events count as tampering.
-_TAMPER_LOGS = (1, 4, 5)
 _MONTHLY = ("demand_w", "demand_w_at", "demand_va", "demand_va_at", "on_minutes")
 #: What is counted of the running half-hour [s].
 _RUNNING = ("drawn_s", "powered_s", "supplied_s", "live_s")
@@ -153,7 +152,9 @@ class LiveTown:
         A meter writes no row for a half-hour in which it had no voltage at all: it was off, as its clock's log says.
         """
         starts = start + INTERVAL_S * np.arange(count, dtype=np.int64)
-        measured = self.wiring.measure(starts=starts, seconds=seconds)
+        measured = faults.registered(
+            self.state, self.wiring, self.wiring.measure(starts=starts, seconds=seconds)
+        )
         self._count(starts, measured)
         self.state.on_minutes += seconds.powered * count // 60
         self.memory.add_half_hours(
@@ -219,6 +220,13 @@ class LiveTown:
         running = int(
             (wanted[0, consumer] - past_meter[0, consumer]) * self.state.drawn_s[device] // INTERVAL_S
         )
+        running = int(
+            faults.reversed_energy(
+                self.state,
+                energy_wh=np.full((1, len(self.town.devices)), running, dtype=np.int64),
+                phases=self.wiring.channels,
+            )[0, device]
+        )
         return energy + running, apparent + self.wiring.apparent_vah(device=device, energy_wh=running)
 
     def present(self) -> Measured:
@@ -262,6 +270,12 @@ class LiveTown:
         with self.switching(tells=np.ones(len(self.town.devices), dtype=bool)):
             self.state.faults[FAULTS.index(name), device] = on
             self.state.changed.add("faults")
+            if on:
+                faults.begin(self.state, self.town, name=name, device=device)
+            else:
+                faults.end(self.state, name=name, device=device)
+        if name == "reversed_ct" and self.town.devices[device].smart and supply.hanging(self.state)[device]:
+            self.happen(device, faults.CURRENT_REVERSED if on else faults.CURRENT_RIGHT)
 
     @contextmanager
     def switching(self, *, tells: NDArray[np.bool_]) -> Iterator[None]:
@@ -295,50 +309,54 @@ class LiveTown:
             self._happen(device, code, alert=True)
 
     def _happen(self, device: int, code: int, *, alert: bool) -> None:
-        state, family = self.state, log_of(code)
-        measured = self.present()
-        channel = int(self.wiring.channel_of[device])
-        volt, amp = measured.volt[0, channel], measured.amp[0, channel]
-        counts_as_tamper = family in _TAMPER_LOGS and restores(code) is None
-        new = self.memory.add_event(
-            LoggedEvent(
-                device=device,
-                family=family,
-                code=code,
-                at=self.now_s,
-                volt=int(volt * 100),
-                amp=int(amp * 100),
-                power_factor=int(self.wiring.power_factor[device] * 100),
-                energy_wh=self.register_now(device)[0],
-                tampers=int(state.tampers[device]) + counts_as_tamper,
-            )
+        measured, channel = self.present(), int(self.wiring.channel_of[device])
+        event = LoggedEvent(
+            device=device,
+            family=log_of(code),
+            code=code,
+            at=self.now_s,
+            volt=int(measured.volt[0, channel] * 100),
+            amp=int(measured.amp[0, channel] * 100),
+            power_factor=int(self.wiring.power_factor[device] * 100),
+            energy_wh=self.register_now(device)[0],
+            tampers=int(self.state.tampers[device]) + happening.is_tamper(code),
         )
-        if not new:
-            return
-        state.tampers[device] += counts_as_tamper
-        state.events[family, device] += 1
-        state.latest_code[family, device] = code
-        word = with_event(state.status_word[device].tobytes(), code)
-        state.status_word[device] = np.frombuffer(word, dtype=np.uint8)
-        state.changed.update(("tampers", "events", "latest_code", "status_word"))
-        if alert and self.pushes:
-            self.memory.add_push(device=device, code=code, at=self.now_s, status_word=word)
+        happening.happen(self.state, self.memory, event=event, pushes=alert and self.pushes)
 
     def operate_relay(self, device: int, *, closes: bool, client: int) -> bool:
         """Open or close a relay and return whether it moved; a stuck one says nothing and stays."""
         state = self.state
         with self.saving():
-            moved = bool(state.relay_closed[device]) != closes and not self.has_fault(device, "stuck_relay")
+            changes = self.shows_closed(device) != closes and not self.has_fault(device, "stuck_relay")
+            moved = changes and not self.has_fault(device, "weld")
             if moved:
                 state.relay_closed[device] = closes
                 state.changed.add("relay_closed")
+            elif changes:  # its contacts are welded: it tells that it moved, and current flows as before
+                state.shows_open[device] = not closes
+                state.changed.add("shows_open")
+            if changes:
                 self._happen(device, RELAY_CLOSED if closes else RELAY_OPENED, alert=False)
             self.memory.add_relay_act(device=device, closes=closes, at=self.now_s, client=client, moved=moved)
         return moved
 
+    def shows_closed(self, device: int) -> bool:
+        """Return whether a relay tells that it is closed; a welded one tells what it was told to be."""
+        return bool(self.state.relay_closed[device]) and not self.state.shows_open[device]
+
     def control_state(self, device: int) -> int:
         """Return the control state of a relay (class 70, attribute 3)."""
-        return CONTROL_CONNECTED if self.state.relay_closed[device] else CONTROL_DISCONNECTED
+        return CONTROL_CONNECTED if self.shows_closed(device) else CONTROL_DISCONNECTED
+
+    def clock_s(self, device: int) -> int:
+        """Return what a meter's own clock shows, in epoch seconds."""
+        return self.now_s + faults.clock_ahead_s(self.state, device)
+
+    def set_clock(self, device: int, *, to_s: int) -> None:
+        """Set a meter's clock; it stands in its log."""
+        with self.saving():
+            faults.set_clock(self.state, device=device, to_s=to_s)
+            self._happen(device, CLOCK_SET, alert=False)
 
     def connect_by_hand(self, consumer: int, *, connected: bool) -> None:
         """Let a fitter cut a consumer's supply at the pole, or restore it."""

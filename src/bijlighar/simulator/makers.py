@@ -13,6 +13,8 @@ from bijlighar.simulator.settlement import Place
 MAKER = b"BJG"
 MAKER_NAME = "BIJLIGHAR SIM"
 FIRMWARE = "1.0.3"
+#: Of meters with the fault `other_firmware`.
+OTHER_FIRMWARE = "2.0.0"
 
 _SERIES = {
     Kind.SINGLE_PHASE: "SP",

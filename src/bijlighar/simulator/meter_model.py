@@ -19,6 +19,8 @@ VOLT, AMPERE = 35, 33
 WH, VAH, VARH = 30, 31, 32
 #: How the simulator keeps what it measures: scaler by unit (0 where not named).
 KEPT_SCALERS = {VOLT: -2, AMPERE: -2, 255: -2, 44: -1}
+#: The profiles whose columns another firmware gives in another order, its time first as before.
+REORDERED = ("block-load", "daily")
 _FEEDER_VOLT_SCALER = -1
 _REGISTERS = tuple(
     Obis.parse(f"1.0.{quantity}.8.{zone}.255") for quantity in (1, 2, 9, 10, 5, 8) for zone in range(9)
@@ -64,18 +66,20 @@ def raw_values(column: Column, value: NDArray[np.int64]) -> NDArray[np.int64]:
     return raw
 
 
-def model_of(device: Device) -> MeterModel:
-    """Return the model of a meter."""
-    return _model(device.kind, device.register_scaler)
+def model_of(device: Device, *, is_other: bool = False) -> MeterModel:
+    """Return the model of a meter; with another firmware the columns of its load profiles stand in another order."""
+    return _model(device.kind, device.register_scaler, is_other)
 
 
 @lru_cache(maxsize=64)
-def _model(kind: Kind, register_scaler: int) -> MeterModel:
+def _model(kind: Kind, register_scaler: int, is_other: bool) -> MeterModel:  # noqa: FBT001 - a key of the cache
     profiles: dict[Obis, ProfileModel] = {}
     scaler_profiles: dict[Obis, ProfileModel] = {}
     objects: dict[tuple[int, Obis], dict[int, Column]] = {}
     for name, profile in is15959.PROFILES.items():
         columns = _columns(kind, name, register_scaler=register_scaler)
+        if is_other and name in REORDERED:
+            columns = (columns[0], *columns[:0:-1])
         kinds = [column.kind for column in columns]
         built = ProfileModel(
             name=name,

@@ -10,13 +10,13 @@ from bijlighar.dlms import axdr, clock, cosem, is15959
 from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, ByEntry, ByRange, DataAccess, Selection
 from bijlighar.dlms.errors import RemoteProtocolError
-from bijlighar.dlms.event import ActionRequest, ActionResult, GetRequest, GetResult
+from bijlighar.dlms.event import ActionRequest, ActionResult, GetRequest, GetResult, SetRequest, SetResult
 from bijlighar.dlms.is15959 import Column
 from bijlighar.dlms.obis import Obis
 from bijlighar.dlms.shape import Kind as CellKind
 from bijlighar.dlms.shape import RowEncoder
 from bijlighar.simulator.livetown import LiveTown
-from bijlighar.simulator.makers import FIRMWARE, MAKER, MAKER_NAME
+from bijlighar.simulator.makers import FIRMWARE, MAKER, MAKER_NAME, OTHER_FIRMWARE
 from bijlighar.simulator.meter_model import MeterModel, ProfileModel, model_of, raw_values
 from bijlighar.simulator.model import INTERVAL_S, Device, Kind
 from bijlighar.simulator.rows import (
@@ -142,6 +142,20 @@ class MeterObjects:
         self._live.operate_relay(device_index, closes=method == is15959.RECONNECT, client=client)
         return ActionResult(result=ActionOutcome.SUCCESS)
 
+    def set(self, device_index: int, client: int, request: SetRequest) -> SetResult:
+        """Return the answer of a meter to a SET of a client: its clock may be set, nothing else."""
+        if client != is15959.UTILITY or request.attribute != is15959.CLOCK_TIME:
+            return SetResult(result=DataAccess.READ_WRITE_DENIED)
+        try:
+            value = axdr.decode(request.data)
+            moment = clock.decode(value) if isinstance(value, bytes) else None
+        except RemoteProtocolError:
+            moment = None
+        if moment is None:
+            return SetResult(result=DataAccess.TYPE_UNMATCHED)
+        self._live.set_clock(device_index, to_s=epoch_seconds(moment))
+        return SetResult()
+
     def _read(self, device: Device, client: int, attribute: Attribute, selection: Selection | None) -> bytes:
         obis, index = attribute.obis, attribute.index
         if client == is15959.PUBLIC and obis not in _OPEN and obis not in _COUNTERS:
@@ -161,7 +175,7 @@ class MeterObjects:
     # ---- profiles
 
     def _read_profile(self, device: Device, attribute: Attribute, selection: Selection | None) -> bytes:
-        model = model_of(device)
+        model = self._model(device)
         profile = model.profiles.get(attribute.obis)
         scaler_profile = model.scaler_profiles.get(attribute.obis)
         found = profile or scaler_profile
@@ -237,7 +251,7 @@ class MeterObjects:
         read = self._DATA.get(obis)
         if read is not None:
             return read(self, device, obis)
-        column = model_of(device).objects.get((DATA, obis), {}).get(2)
+        column = self._model(device).objects.get((DATA, obis), {}).get(2)
         is_text = column is not None and (column.kind is None or column.name in ("meter_type", "year"))
         return self._nameplate_cell(device, column) if column is not None and is_text else None
 
@@ -275,7 +289,7 @@ class MeterObjects:
     def _read_clock(self, device: Device, obis: Obis, index: int) -> bytes | None:
         if obis != is15959.CLOCK:
             return None
-        now = moment_of(self._live.now_s)
+        now = moment_of(self._live.clock_s(device.index))
         deviation = clock.Deviation(device.deviation_minutes)
         values = {
             1: b"",
@@ -290,7 +304,7 @@ class MeterObjects:
             return None
         values = {
             1: b"",
-            2: axdr.boolean(bool(self._live.state.relay_closed[device.index])),
+            2: axdr.boolean(self._live.shows_closed(device.index)),
             3: axdr.enum(self._live.control_state(device.index)),
             4: axdr.enum(CONTROL_MODE),
         }
@@ -298,7 +312,7 @@ class MeterObjects:
 
     def _read_measured(self, device: Device, attribute: Attribute) -> bytes | None:
         """Return an attribute of an object that stands in some profile, from what the meter shows now."""
-        model = model_of(device)
+        model = self._model(device)
         columns = model.objects.get((attribute.class_id, attribute.obis), {})
         if attribute.index == 1:
             return b"" if columns else None
@@ -321,14 +335,17 @@ class MeterObjects:
         RELAY_CLASS: _read_relay,
     }
 
-    @staticmethod
-    def _nameplate_cell(device: Device, column: Column) -> bytes:
+    def _model(self, device: Device) -> MeterModel:
+        return model_of(device, is_other=self._live.has_fault(device.index, "other_firmware"))
+
+    def _nameplate_cell(self, device: Device, column: Column) -> bytes:
+        is_other = self._live.has_fault(device.index, "other_firmware")
         number, category = _METER_TYPES[device.kind]
         cells = {
             "serial": axdr.octet_string(device.serial.encode()),
             "device_id": axdr.octet_string(device.serial.encode()),
             "maker": axdr.octet_string(MAKER_NAME.encode()),
-            "firmware": axdr.octet_string(FIRMWARE.encode()),
+            "firmware": axdr.octet_string((OTHER_FIRMWARE if is_other else FIRMWARE).encode()),
             "meter_type": axdr.unsigned(number),
             "category": axdr.octet_string(category.encode()),
             "current_rating": axdr.octet_string(f"5-{device.rated_amp}A".encode()),

@@ -57,6 +57,41 @@ FAULT_WORDS: Mapping[str, Words] = MappingProxyType(
             hi="रिले का आदेश मान लेता है, पर रिले हिलती नहीं", en="accepts orders to its relay, which does not move"
         ),
         "power_failure": Words(hi="बिजली गुल: न उत्तर, न खपत", en="has no supply: neither answers nor counts"),
+        "slow_link": Words(
+            hi="धीमी लाइन: लगभग 1,200 बाइट प्रति सेकंड", en="answers at about 1,200 octets a second"
+        ),
+        "delay": Words(hi="हर उत्तर 150 मि.से. देर से", en="answers 150 ms late"),
+        "lossy_link": Words(hi="दस में से एक उत्तर खो जाता है", en="loses one answer of ten on the way"),
+        "garbled": Words(
+            hi="दस में से तीन उत्तरों में एक बिट उलटा", en="has one bit flipped in three answers of ten"
+        ),
+        "counter_jump": Words(
+            hi="संदेश-गणक अचानक बहुत आगे", en="has counters that jumped far ahead, its own and the clients'"
+        ),
+        "clock_drift": Words(
+            hi="घड़ी रोज़ 20 से 90 सेकंड भटकती है", en="has a clock that is off by 20 to 90 s more each day"
+        ),
+        "clock_step": Words(hi="घड़ी 10 से 90 मिनट ग़लत", en="has a clock that is off by 10 to 90 minutes"),
+        "duplicated_rows": Words(hi="हर दसवीं पंक्ति दो बार देता है", en="gives every tenth load row twice"),
+        "repeated_rows": Words(
+            hi="हर बारहवीं पंक्ति में पिछले मान", en="shows the values of the row above in every twelfth load row"
+        ),
+        "register_reset": Words(hi="रजिस्टर शून्य से फिर शुरू", en="counts its registers from 0 again"),
+        "register_rollover": Words(hi="रजिस्टर में केवल छह अंक (Wh)", en="has registers of six digits [Wh]"),
+        "weld": Words(
+            hi="रिले खुली बताता है, पर धारा बहती है", en="tells that its relay is open while current flows"
+        ),
+        "reversed_ct": Words(
+            hi="उलटा CT: कम यूनिट गिनता है", en="has a current transformer the wrong way round"
+        ),
+        "reboot": Words(hi="सत्र के बीच में रीबूट", en="reboots after three answers and is away for a second"),
+        "other_firmware": Words(
+            hi="दूसरा फ़र्मवेयर: कॉलम दूसरे क्रम में", en="has another firmware, with load columns in another order"
+        ),
+        "shared_modem": Words(
+            hi="एक ही मॉडम पर: एक समय में चार कनेक्शन",
+            en="shares one modem with the others, four connections at a time",
+        ),
     }
 )
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bijlighar.dlms import clock
+from bijlighar.simulator import faults
 from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.memory import (
     BILLING_MINUTES,
@@ -67,20 +68,22 @@ class Rows:
         live = self._live
         oldest = live.now_s - BLOCK_DAYS * DAY_S
         first_start = max(first - INTERVAL_S, oldest)
-        last_start = min(last - INTERVAL_S, live.now_s - INTERVAL_S)
+        last_start = min(last, live.now_s, live.clock_s(device.index)) - INTERVAL_S
         pieces = [
             self._block_piece(device, live.block_day(day), first_start, last_start)
             for day in range(day_of(first_start), day_of(last_start) + 1)
         ]
         if not pieces:
             return Table(stamps=np.zeros(0, dtype=np.int64), columns={})
-        if len(pieces) == 1:
-            return pieces[0]
+        whole = pieces[0] if len(pieces) == 1 else _joined(pieces)
+        if not (
+            live.has_fault(device.index, "repeated_rows") or live.has_fault(device.index, "duplicated_rows")
+        ):
+            return whole
+        given, shown = faults.rows_given(live.state, device.index, len(whole.stamps))
         return Table(
-            stamps=np.concatenate([piece.stamps for piece in pieces]),
-            columns={
-                name: np.concatenate([piece.columns[name] for piece in pieces]) for name in pieces[0].columns
-            },
+            stamps=whole.stamps[given],
+            columns={name: values[shown] for name, values in whole.columns.items()},
         )
 
     def _block_piece(self, device: Device, block: HalfHours, first_start: int, last_start: int) -> Table:
@@ -123,13 +126,10 @@ class Rows:
             [(at, (wh, vah)) for at, wh, vah in self._live.midnights], device, DAILY_ENTRIES
         )
         index = device.index
-        return Table(
-            stamps=np.array([at for at, _ in kept], dtype=np.int64),
-            columns={
-                "wh_import": np.array([registers[0][index] for _, registers in kept], dtype=np.int64),
-                "vah_import": np.array([registers[1][index] for _, registers in kept], dtype=np.int64),
-            },
-        )
+        stamps = np.array([at for at, _ in kept], dtype=np.int64)
+        energy = np.array([registers[0][index] for _, registers in kept], dtype=np.int64)
+        apparent = np.array([registers[1][index] for _, registers in kept], dtype=np.int64)
+        return Table(stamps=stamps, columns=self._registers(index, stamps, energy, apparent))
 
     def billing(self, device: Device) -> Table:
         """Return the billing rows, stamped at the end of the month."""
@@ -141,8 +141,7 @@ class Rows:
             return Table(stamps=stamps, columns={})
         fields = np.stack([row[0][:, device.index] for _, row in kept], axis=1)
         columns = {
-            "wh_import": fields[BILLING_WH],
-            "vah_import": fields[BILLING_VAH],
+            **self._registers(device.index, stamps, fields[BILLING_WH], fields[BILLING_VAH]),
             "md_w": fields[BILLING_W],
             "md_w_time": fields[BILLING_W_AT],
             "md_va": fields[BILLING_VA],
@@ -154,6 +153,14 @@ class Rows:
             columns[f"wh_import_tz{zone + 1}"] = fields[BILLING_ZONES + zone]
             columns[f"vah_import_tz{zone + 1}"] = fields[BILLING_ZONES + TIME_ZONES + zone]
         return Table(stamps=stamps, columns=columns)
+
+    def _registers(self, index: int, at: Whole, energy: Whole, apparent: Whole) -> dict[str, Whole]:
+        """Return the two total registers as the meter shows them."""
+        state = self._live.state
+        return {
+            "wh_import": faults.shown_register(state, index, at, energy, is_energy=True),
+            "vah_import": faults.shown_register(state, index, at, apparent, is_energy=False),
+        }
 
     def _closings(
         self, kept: list[tuple[int, tuple[Whole, ...]]], device: Device, newest: int
@@ -185,7 +192,9 @@ class Rows:
         """Return what a meter shows now, one row."""
         live, index = self._live, device.index
         state, measured = live.state, live.present()
-        energy, apparent = live.register_now(index)
+        now, (energy, apparent) = np.array([live.now_s]), live.register_now(index)
+        shown = self._registers(index, now, np.array([energy]), np.array([apparent]))
+        energy, apparent = int(shown["wh_import"][0]), int(shown["vah_import"][0])
         at = int(live.wiring.channel_of[index])
         power_factor = int(live.wiring.power_factor[index] * 100 + 0.5)
         power = int(measured.energy_wh[0, index]) * 2
@@ -204,7 +213,7 @@ class Rows:
             "power_on_min": int(state.on_minutes[index]) + past_minutes,
             "tamper_count": int(state.tampers[index]),
             "billing_count": int(state.billings[index]),
-            "relay_connected": int(state.relay_closed[index]),
+            "relay_connected": int(live.shows_closed(index)),
             "load_limit_w": 0
             if device.consumer is None
             else live.town.consumers[device.consumer].sanctioned_w,
@@ -218,7 +227,7 @@ class Rows:
             values[f"wh_import_tz{zone + 1}"] = int(state.zone_wh[zone, index])
             values[f"vah_import_tz{zone + 1}"] = int(state.zone_vah[zone, index])
         return Table(
-            stamps=np.array([live.now_s], dtype=np.int64),
+            stamps=np.array([live.clock_s(index)], dtype=np.int64),
             columns={name: np.array([value], dtype=np.int64) for name, value in values.items()},
         )
 
@@ -239,6 +248,15 @@ class Rows:
         if device.kind.phases == 1:
             return ((0, ""),)
         return tuple((channel, f"_{letter}") for channel, letter in enumerate(_LETTERS))
+
+
+def _joined(pieces: list[Table]) -> Table:
+    return Table(
+        stamps=np.concatenate([piece.stamps for piece in pieces]),
+        columns={
+            name: np.concatenate([piece.columns[name] for piece in pieces]) for name in pieces[0].columns
+        },
+    )
 
 
 def _hundredths(value: float) -> int:

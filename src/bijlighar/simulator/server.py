@@ -12,7 +12,6 @@ from functools import partial
 from typing import cast
 
 from bijlighar.base.errors import BijligharError
-from bijlighar.dlms.cosem import DataAccess
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import (
     ActionRequest,
@@ -28,11 +27,11 @@ from bijlighar.dlms.event import (
     Released,
     ReleaseRequest,
     SetRequest,
-    SetResult,
 )
 from bijlighar.dlms.security import Mechanism, Security
 from bijlighar.dlms.session import Association, Framing, Role
 from bijlighar.simulator.errors import PortTaken
+from bijlighar.simulator.faultlines import AWAY_S, MODEM_CONNECTIONS, Line
 from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.objects import MeterObjects
 from bijlighar.simulator.silence import SilencePlan
@@ -59,6 +58,10 @@ class Meters:
         self.sessions = 0
         self.ticks = 0
         self.open_connections: set[MeterConnection] = set()
+        #: The connections that the modem holds which meters with the fault `shared_modem` share.
+        self.at_modem: set[MeterConnection] = set()
+        #: Until when meters that rebooted are away, by meter [s of the event loop].
+        self.away_until: dict[int, float] = {}
         self.objects = MeterObjects(live)
         self._servers: list[asyncio.Server] = []
 
@@ -119,13 +122,15 @@ class Meters:
             and live.has_power(device)
             and not live.has_fault(device, "silent")
             and not self.quiet.is_silent(device)
+            and self.away_until.get(device, 0.0) <= asyncio.get_running_loop().time()
+            and (len(self.at_modem) < MODEM_CONNECTIONS or not live.has_fault(device, "shared_modem"))
         )
 
 
 class MeterConnection(asyncio.Protocol):
     """One connection to one meter."""
 
-    __slots__ = ("_association", "_device", "_meters", "_received", "_transport", "heard_at")
+    __slots__ = ("_association", "_device", "_line", "_meters", "_received", "_transport", "heard_at")
 
     def __init__(self, meters: Meters, device: int) -> None:
         """Be a connection to the meter with index `device`."""
@@ -134,6 +139,7 @@ class MeterConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._received = 0
         self._association: Association | None = None
+        self._line: Line | None = None
         self.heard_at = meters.ticks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -144,6 +150,9 @@ class MeterConnection(asyncio.Protocol):
             return
         self._meters.sessions += 1
         self._meters.open_connections.add(self)
+        if self._meters.live.has_fault(self._device, "shared_modem"):
+            self._meters.at_modem.add(self)
+        self._line = Line(self._meters.live, self._device, self._transport, number=self._meters.sessions)
         self._association = Association(
             role=Role.SERVER,
             framing=self._meters.framing,
@@ -154,7 +163,8 @@ class MeterConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take octets and answer what they ask."""
         association, transport, live = self._association, self._transport, self._meters.live
-        if association is None or transport is None or live.has_fault(self._device, "mute"):
+        line = self._line
+        if association is None or transport is None or line is None or live.has_fault(self._device, "mute"):
             return
         if not live.has_power(self._device):
             reset(transport)
@@ -165,17 +175,21 @@ class MeterConnection(asyncio.Protocol):
         association.receive_data(data)
         self._received += len(data)
         self.heard_at = self._meters.ticks
+        self._answer_all(association, transport, line)
+
+    def _answer_all(self, association: Association, transport: asyncio.Transport, line: Line) -> None:
+        live = self._meters.live
         while True:
             try:
                 event = association.next_event()
             except RemoteProtocolError as problem:
-                transport.write(association.data_to_send() + association.refusal(problem))
+                line.write(association.data_to_send() + association.refusal(problem))
                 if association.broken or self._received > LONGEST_INPUT:
                     transport.close()
                     return
                 continue
             if isinstance(event, NeedData):
-                transport.write(association.data_to_send())
+                line.write(association.data_to_send())
                 return
             self._received = 0
             self._note_counter(association)
@@ -184,7 +198,12 @@ class MeterConnection(asyncio.Protocol):
                 transport.write(out[: len(out) // 2])
                 transport.close()
                 return
-            transport.write(out)
+            line.write(out)
+            if line.has_rebooted:
+                away_s = asyncio.get_running_loop().time() + AWAY_S
+                self._meters.away_until[self._device] = away_s
+                reset(transport)
+                return
 
     def hang_up(self) -> None:
         """Close the connection."""
@@ -194,6 +213,7 @@ class MeterConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget the association."""
         self._meters.open_connections.discard(self)
+        self._meters.at_modem.discard(self)
         self._association = None
         self._transport = None
 
@@ -212,7 +232,7 @@ class MeterConnection(asyncio.Protocol):
         elif isinstance(event, ActionRequest):
             answer = objects.act(device, client, event)
         elif isinstance(event, SetRequest):
-            answer = SetResult(result=DataAccess.READ_WRITE_DENIED)
+            answer = objects.set(device, client, event)
         elif isinstance(event, AssociationRequest):
             answer = AssociationAccepted()
         elif isinstance(event, ReleaseRequest):

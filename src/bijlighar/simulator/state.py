@@ -30,6 +30,22 @@ FAULTS = (
     "drop",
     "stuck_relay",
     "power_failure",
+    "slow_link",
+    "delay",
+    "lossy_link",
+    "garbled",
+    "counter_jump",
+    "clock_drift",
+    "clock_step",
+    "duplicated_rows",
+    "repeated_rows",
+    "register_reset",
+    "register_rollover",
+    "weld",
+    "reversed_ct",
+    "reboot",
+    "other_firmware",
+    "shared_modem",
 )
 
 Whole = NDArray[np.int64]
@@ -45,6 +61,9 @@ class State:
     `powered_s` in how many it had voltage, `live_s` in how many a transformer had;
     `hung_from` and `hung_to` when it hangs; `own_counter` the next invocation counter to use and `set_aside` the
     first that is not set aside yet; `received` the last counter of each client; `silence` -1 where the seed decides.
+    `clock_off` is how far a clock was ahead at `clock_since`, `clock_rate` what it gains a day [s];
+    `reset_at` when the registers began anew, at `reset_wh` and `reset_vah`; `shows_open` where a
+    welded relay tells that it is open.
     """
 
     now: Whole
@@ -76,6 +95,13 @@ class State:
     latest_code: Whole
     silence: Whole
     faults: NDArray[np.bool_]
+    clock_off: Whole
+    clock_since: Whole
+    clock_rate: Whole
+    reset_at: Whole
+    reset_wh: Whole
+    reset_vah: Whole
+    shows_open: NDArray[np.bool_]
     #: Names of arrays that changed since they were last written.
     changed: set[str] = field(default_factory=set)
 
@@ -126,6 +152,13 @@ def first_state(town: Town) -> State:
         latest_code=_zeros(FAMILIES, count),
         silence=np.full(count, -1, dtype=np.int64),
         faults=np.zeros((len(FAULTS), count), dtype=bool),
+        clock_off=_zeros(count),
+        clock_since=_zeros(count),
+        clock_rate=_zeros(count),
+        reset_at=_zeros(count),
+        reset_wh=_zeros(count),
+        reset_vah=_zeros(count),
+        shows_open=np.zeros(count, dtype=bool),
         changed=set(_NAMES),
     )
 
@@ -143,7 +176,10 @@ def unpacked(town: Town, stored: Mapping[str, bytes]) -> State:
     for name in _NAMES:
         if name in stored:
             before: NDArray[np.generic] = getattr(state, name)
-            setattr(state, name, np.frombuffer(stored[name], dtype=before.dtype).reshape(before.shape).copy())
+            octets = stored[name]
+            if name == "faults":  # an older file knows fewer of them: the first ones
+                octets = octets.ljust(before.nbytes, b"\0")
+            setattr(state, name, np.frombuffer(octets, dtype=before.dtype).reshape(before.shape).copy())
     state.changed = {name for name in _NAMES if name not in stored}
     return state
 
