@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bijlighar.dlms import is15959
+from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute, CaptureObject, capture_objects
 from bijlighar.dlms.errors import DlmsError
 from bijlighar.dlms.event import GetResult
@@ -18,6 +18,7 @@ NO_UNIT = 255
 MODEL_LENGTH = 200
 #: What names a model on its name plate: maker, type, firmware.
 MAKER, TYPE, FIRMWARE = "0.0.96.1.1.255", "0.0.94.91.9.255", "1.0.0.2.0.255"
+SEPARATOR = " / "
 #: Without this profile there is nothing to collect; a meter may lack any other.
 NEEDED_PROFILE = "block-load"
 
@@ -59,6 +60,24 @@ class Layout:
     def knows(self, profile: str) -> bool:
         """Return whether it was asked for the columns of a profile."""
         return profile in self.profiles
+
+    def is_of_firmware(self, data: bytes) -> bool:
+        """
+        Return whether this is the layout of a firmware, told as A-XDR octets.
+
+        A model without a name plate has no firmware that could be compared, and what is no text tells nothing.
+        """
+        try:
+            told = axdr.decode(data)
+        except DlmsError:
+            return True
+        if (
+            SEPARATOR not in self.model
+            or len(self.model) >= MODEL_LENGTH
+            or not isinstance(told, bytes | str)
+        ):
+            return True
+        return self.model.endswith(f"{SEPARATOR}{_text(told)}"[:MODEL_LENGTH])
 
     def with_profile(self, profile: str, columns: tuple[LayoutColumn, ...]) -> "Layout":
         """Return the layout with the columns of one more profile."""
@@ -131,7 +150,7 @@ async def read_model(session: MeterSession, *, meter: str) -> str:
     plate = {str(column.obis): _text(cell) for column, cell in zip(columns, rows[0], strict=False)}
     if FIRMWARE not in plate:
         return own
-    return " / ".join(plate.get(obis, "?") for obis in (MAKER, TYPE, FIRMWARE))[:MODEL_LENGTH]
+    return SEPARATOR.join(plate.get(obis, "?") for obis in (MAKER, TYPE, FIRMWARE))[:MODEL_LENGTH]
 
 
 async def read_layout(session: MeterSession, *, model: str, profiles: Sequence[str]) -> Layout:

@@ -12,7 +12,7 @@ from bijlighar.headend import contact, session_store
 from bijlighar.headend.decode import block_delivery, clock_drift_s, log_events, snapshots
 from bijlighar.headend.errors import UnexpectedLayout
 from bijlighar.headend.head_end import HeadEnd
-from bijlighar.headend.layout import Layout, read_columns, read_layout, read_model
+from bijlighar.headend.layout import FIRMWARE, Layout, read_columns, read_layout, read_model
 from bijlighar.headend.model import CLIENT_READER, FAMILIES, MeterAddress
 from bijlighar.headend.rules import Owed, closes_month
 from bijlighar.headend.session import MeterSession
@@ -24,6 +24,7 @@ from bijlighar.storage.engine import Database
 EVENT_NUMBERS = tuple(
     Attribute(class_id=1, obis=Obis.parse(f"0.0.96.15.{family}.255"), index=2) for family in range(FAMILIES)
 )
+FIRMWARE_NOW = Attribute(class_id=1, obis=Obis.parse(FIRMWARE), index=2)
 DAY_PROFILES = ("block-load", "daily", "billing")
 #: Stands for the sequence number of a log that has none: it is read every few days.
 NO_NUMBER = -1
@@ -92,19 +93,21 @@ class Collector:
             try:
                 collected = await self._ask(session, task, layout)
             except UnexpectedLayout:
-                layout = await self._learn_layout(session, task, again=True)
-                collected = await self._ask(session, task, layout)
+                layout = await self._learn_layout(session, task, wrong=layout)
+                collected = await self._ask(session, task, layout, is_fresh=True)
             await session.release()
         finally:
             head_end.heard(meter=task.meter, client=CLIENT_READER, counter=session.received_counter)
             session.close()
         return collected
 
-    async def _learn_layout(self, session: MeterSession, task: Task, *, again: bool = False) -> Layout:
+    async def _learn_layout(
+        self, session: MeterSession, task: Task, *, wrong: Layout | None = None
+    ) -> Layout:
         """Read the model from the name plate, and the columns of its profiles if they are not known or wrong."""
         model = await read_model(session, meter=task.meter)
         layout = self.layouts.get(model)
-        if layout is None or again:
+        if layout is None or (wrong is not None and wrong.model == model):
             layout = await read_layout(session, model=model, profiles=DAY_PROFILES)
             self._remember(layout)
         return layout
@@ -116,9 +119,11 @@ class Collector:
                 connection, model=layout.model, document=layout.document(), now=self._now
             )
 
-    async def _ask(self, session: MeterSession, task: Task, layout: Layout) -> Collected:
+    async def _ask(
+        self, session: MeterSession, task: Task, layout: Layout, *, is_fresh: bool = False
+    ) -> Collected:
         owed = task.owed
-        drift_s, numbers = await self._ask_clock(session)
+        drift_s, numbers = await self._ask_clock(session, None if is_fresh else layout)
         buffer = await session.get(is15959.PROFILES["block-load"].buffer, _rows_of(owed))
         delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
         shots = await self._ask_registers(session, task, layout, "daily")
@@ -137,9 +142,19 @@ class Collector:
             octets=session.octets,
         )
 
-    async def _ask_clock(self, session: MeterSession) -> tuple[int | None, tuple[int, ...]]:
-        """Return how far the meter's clock is ahead [s], and the sequence numbers of its event logs."""
-        clock, *numbers = await session.get_list((is15959.CLOCK_TIME, *EVENT_NUMBERS))
+    async def _ask_clock(
+        self, session: MeterSession, layout: Layout | None
+    ) -> tuple[int | None, tuple[int, ...]]:
+        """
+        Return how far the meter's clock is ahead [s], and the sequence numbers of its event logs.
+
+        A layout that was read in this very session is not doubted.
+
+        :raises UnexpectedLayout: if its firmware is another than the layout's: columns of equal types may have moved.
+        """
+        clock, firmware, *numbers = await session.get_list((is15959.CLOCK_TIME, FIRMWARE_NOW, *EVENT_NUMBERS))
+        if layout is not None and firmware is not None and not layout.is_of_firmware(firmware):
+            raise UnexpectedLayout(f"the meter has another firmware than model {layout.model}")
         return clock_drift_s(clock, now=self._now), tuple(_whole(number) for number in numbers)
 
     async def _ask_registers(
