@@ -175,13 +175,18 @@ def get(
     timeout_s: float,
     output_format: str,
 ) -> None:
-    """Read one attribute of the object OBIS of the meter at URL."""
+    """Read one attribute of the object OBIS of the meter at URL; a register's value comes with its own scaler."""
     talker, _ = _talker(url, client=client, keys_file=keys_file, title=title, timeout_s=timeout_s)
-    value = asyncio.run(talker.get(Attribute(class_id=class_id, obis=obis, index=attribute)))
+    answer = asyncio.run(talker.get(Attribute(class_id=class_id, obis=obis, index=attribute)))
     if output_format == "json":
-        print_json({"obis": str(obis), "class": class_id, "attribute": attribute, "value": value})
+        document = {"obis": str(obis), "class": class_id, "attribute": attribute, "value": answer.value}
+        if answer.scaled is not None:
+            document |= {"scaled": answer.scaled, "unit": answer.unit}
+        print_json(document)
+    elif answer.scaled is None:
+        print_line(str(answer.value))
     else:
-        print_line(str(value))
+        print_line(f"{answer.scaled} {answer.unit}".rstrip())
 
 
 @meter.command()
@@ -229,7 +234,8 @@ def relay(
     else:
         supply = "on · चालू" if answer.output_state else "off · बंद"
         state = CONTROL_STATES.get(RelayState(answer.control_state), str(answer.control_state))
-        print_line(f"supply {supply}; relay {state}; control mode {answer.control_mode}")
+        mode = "not told · नहीं बताया" if answer.control_mode is None else answer.control_mode
+        print_line(f"supply {supply}; relay {state}; control mode {mode}")
     if not answer.verified:
         way_out = (
             "read it again, and send a fitter if it stays"

@@ -8,11 +8,14 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import Attribute
 from bijlighar.dlms.event import GetResult
+from bijlighar.dlms.obis import Obis
 from bijlighar.headend.errors import AssociationRefused, GarbledAnswer, UnknownMeterKeys
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import CLIENT_PUBLIC, HeadEndSettings, MeterAddress
 from bijlighar.headend.session import MeterSession, open_session
 
+#: Where meters that are not of IS 15959 keep the one counter of all their clients, by common custom.
+COMMON_COUNTER = Attribute(class_id=1, obis=Obis.parse("0.0.43.1.0.255"), index=2)
 NO_GATEWAYS: Mapping[str, str | None] = MappingProxyType({})
 
 
@@ -32,6 +35,8 @@ async def read_counter(*, address: MeterAddress, client: int, name: str, setting
     """
     Return the last invocation counter that a meter has seen from `client`.
 
+    A meter that has none for this client is asked for the one it keeps for all.
+
     :raises HeadEndError: if the meter cannot be reached or does not tell.
     :raises RemoteProtocolError: if it breaks the protocol.
     """
@@ -39,7 +44,10 @@ async def read_counter(*, address: MeterAddress, client: int, name: str, setting
         address=address, client=CLIENT_PUBLIC, security=None, name=name, settings=settings
     )
     try:
-        value = GetResult(data=await session.get(counter_attribute(client))).value
+        data = await session.get_if_any(counter_attribute(client))
+        if data is None:
+            data = await session.get(COMMON_COUNTER)
+        value = GetResult(data=data).value
         await session.release()
     finally:
         session.close()

@@ -26,7 +26,7 @@ from bijlighar.headend.errors import (
     UnsupportedTransport,
 )
 from bijlighar.headend.field_rows import ProfileAnswer, plain_value, profile_answer
-from bijlighar.headend.layout import LayoutColumn, read_columns
+from bijlighar.headend.layout import NO_UNIT, REGISTER_CLASSES, LayoutColumn, read_columns, read_scaler
 from bijlighar.headend.model import (
     CLIENT_PUBLIC,
     ControlAction,
@@ -38,7 +38,7 @@ from bijlighar.headend.model import (
     RelayReading,
     SignedOrder,
 )
-from bijlighar.headend.session import MeterSession, client_security, open_session
+from bijlighar.headend.session import CONTROL_MODE_UNTOLD, MeterSession, client_security, open_session
 from bijlighar.headend.tcp import parse_url
 from bijlighar.headend.wording import words_of
 from bijlighar.storage.engine import Database
@@ -89,8 +89,21 @@ class RelayAnswer:
 
     output_state: bool
     control_state: int
-    control_mode: int
+    control_mode: int | None
     verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeAnswer:
+    """
+    The value of one attribute as JSON can hold it: octets in hex, times of 12 octets as text.
+
+    Of a register's value `scaled` is what it means, in `unit`; it is None for all other attributes.
+    """
+
+    value: object
+    scaled: int | float | None = None
+    unit: str = ""
 
 
 class FieldClient:
@@ -137,19 +150,27 @@ class FieldClient:
             raise UnexpectedLayout(f"meter {self.name} has no profile {profile} for client {self._client}")
         return profile_answer(profile=profile, serial=serial, parts=found, start=start, end=end)
 
-    async def get(self, attribute: Attribute) -> object:
+    async def get(self, attribute: Attribute) -> AttributeAnswer:
         """
-        Return the value of one attribute as JSON can hold it: octets in hex, times of 12 octets as text.
+        Return the value of one attribute, and with the value of a register what it means by its own scaler.
 
         :raises BijligharError: if the meter cannot be reached, refuses or answers garbage.
         """
+        scaler, unit, is_register = 0, NO_UNIT, False
         session = await self._open()
         try:
             value = GetResult(data=await session.get(attribute)).value
+            if isinstance(value, int) and attribute.index == 2 and attribute.class_id in REGISTER_CLASSES:
+                is_register = True
+                scaler, unit = await read_scaler(session, attribute)
             await session.release()
         finally:
             session.close()
-        return plain_value(value)
+        return AttributeAnswer(
+            value=plain_value(value),
+            scaled=is15959.scale(value, scaler) if is_register and isinstance(value, int) else None,
+            unit=is15959.UNITS.get(unit, ""),
+        )
 
     async def read_relay(self) -> RelayAnswer:
         """
@@ -295,6 +316,6 @@ def _answer(relay: RelayReading, *, verified: bool) -> RelayAnswer:
     return RelayAnswer(
         output_state=relay.output_state,
         control_state=relay.control_state,
-        control_mode=relay.control_mode,
+        control_mode=None if relay.control_mode == CONTROL_MODE_UNTOLD else relay.control_mode,
         verified=verified,
     )

@@ -123,7 +123,7 @@ async def read_columns(session: MeterSession, profile: str) -> tuple[LayoutColum
         scaler, unit = 0, NO_UNIT
         if column.attribute == 2 and column.class_id in REGISTER_CLASSES:
             known = scalers.get(obis)
-            scaler, unit = await _own_scaler(session, column) if known is None else known
+            scaler, unit = await read_scaler(session, column) if known is None else known
         columns.append(
             LayoutColumn(
                 obis=obis, class_id=column.class_id, attribute=column.attribute, scaler=scaler, unit=unit
@@ -182,7 +182,12 @@ async def _scaler_profile(session: MeterSession, plan: is15959.Profile) -> Mappi
     return dict(zip(columns, scalers, strict=False))
 
 
-async def _own_scaler(session: MeterSession, column: CaptureObject) -> tuple[int, int]:
+async def read_scaler(session: MeterSession, column: CaptureObject | Attribute) -> tuple[int, int]:
+    """
+    Return the power of ten and the DLMS unit that a register tells of itself; 0 and NO_UNIT if it does not.
+
+    :raises AccessRefused: if the meter refuses for another reason than having no such thing.
+    """
     attribute = Attribute(class_id=column.class_id, obis=column.obis, index=SCALER_ATTRIBUTE)
     data = await session.get_if_any(attribute)
     value = None if data is None else GetResult(data=data).value

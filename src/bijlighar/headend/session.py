@@ -43,6 +43,8 @@ from bijlighar.headend.model import (
 from bijlighar.headend.tcp import MeterLink, connect
 
 MAX_PDU = 65_535
+#: The control mode in the reading of a relay whose meter does not tell it.
+CONTROL_MODE_UNTOLD = -1
 #: Answers that mean "this meter has no such thing", not "something is wrong".
 ABSENT_ANSWERS = frozenset(
     {
@@ -154,15 +156,18 @@ class MeterSession:
         """
         Return where the relay stands.
 
+        Not every make tells its control mode: it is CONTROL_MODE_UNTOLD then.
+
         :raises AccessRefused: if the meter has no relay for this client.
         :raises GarbledAnswer: if what it says is no state of a relay.
         """
-        attributes = (is15959.RELAY_STATE, is15959.CONTROL_STATE, is15959.CONTROL_MODE)
-        values = [GetResult(data=await self.get(attribute)).value for attribute in attributes]
-        output, control, mode = values
+        attributes = (is15959.RELAY_STATE, is15959.CONTROL_STATE)
+        output, control = [GetResult(data=await self.get(attribute)).value for attribute in attributes]
+        told = await self.get_if_any(is15959.CONTROL_MODE)
+        mode = CONTROL_MODE_UNTOLD if told is None else GetResult(data=told).value
         if not isinstance(output, bool) or not isinstance(control, int) or not isinstance(mode, int):
             raise GarbledAnswer(
-                f"meter {self._name} says of its relay {values!r}, which is no state; read it again"
+                f"meter {self._name} says of its relay {[output, control, mode]!r}, which is no state; read it again"
             )
         return RelayReading(output_state=output, control_state=control, control_mode=mode)
 
