@@ -69,6 +69,9 @@ class Meter:
     stuck: bool = False
     no_lists: bool = False
     no_relay: bool = False
+    common_counter: bool = False
+    no_control_mode: bool = False
+    registers: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     extra_column: bool = False
     refuse_action: bool = False
     hold_action: bool = False
@@ -150,8 +153,7 @@ class Meter:
     def value(self, attribute: Attribute, selection: cosem.Selection | None) -> bytes | None:
         obis, index = str(attribute.obis), attribute.index
         if obis.startswith("0.0.43.1."):
-            client = int(obis.split(".")[4]) * 16
-            return axdr.double_long_unsigned(max(0, self.seen.get(client, 0)))
+            return self.counter(obis)
         if attribute == is15959.CLOCK_TIME:
             return axdr.octet_string(clock.encode(self.now))
         if attribute.obis == is15959.SERIAL_NUMBER:
@@ -160,9 +162,24 @@ class Meter:
             return {
                 2: axdr.boolean(self.closed),
                 3: axdr.enum(self.control_state),
-                4: axdr.enum(self.control_mode),
+                4: None if self.no_control_mode else axdr.enum(self.control_mode),
             }[index]
-        return self.log_value(obis) or self.profile(attribute, selection)
+        return self.register(obis, index) or self.log_value(obis) or self.profile(attribute, selection)
+
+    def counter(self, obis: str) -> bytes | None:
+        if self.common_counter:
+            seen = max((0, *self.seen.values()))
+            return axdr.double_long_unsigned(seen) if obis == "0.0.43.1.0.255" else None
+        client = int(obis.split(".")[4]) * 16
+        return axdr.double_long_unsigned(max(0, self.seen.get(client, 0)))
+
+    def register(self, obis: str, index: int) -> bytes | None:
+        if obis not in self.registers:
+            return None
+        number, scaler, unit = self.registers[obis]
+        if index == 2:
+            return axdr.double_long_unsigned(number)
+        return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
 
     def log_value(self, obis: str) -> bytes | None:
         if obis.startswith("0.0.96.15."):

@@ -174,7 +174,7 @@ class TestRead:
         [
             ("tcp://127.0.0.1:9", "headend.unreachable"),
             ("http://127.0.0.1:9", "headend.broken-url"),
-            ("hdlc:///dev/ttyUSB0", "headend.unsupported-transport"),
+            ("hdlc://dev/ttyUSB0", "headend.broken-url"),
             ("tcp://127.0.0.1:9?server=x", "headend.broken-url"),
             ("tcp://127.0.0.1:9?serve=1", "headend.broken-url"),
             ("tcp://127.0.0.1:99999999", "headend.broken-url"),

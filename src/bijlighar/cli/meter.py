@@ -139,8 +139,9 @@ def read(
     """
     Read a profile of the meter at URL.
 
-    URL: tcp://host:port[?server=1] or hdlc+tcp://host:port[?server=1&physical=17]. The time of a block-load row is
-    the start of its interval, whatever the meter stamps.
+    URL: tcp://host:port[?server=1], hdlc+tcp://host:port[?server=1&physical=17], or of an optical probe
+    hdlc:///dev/ttyUSB0[?server=1&physical=17&baud=9600]. The time of a block-load row is the start of its interval,
+    whatever the meter stamps.
     """
     if start is not None and end is not None and end <= start:
         raise click.BadParameter("--to must lie after --from")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.headend import contact, keys_store, schedule, session_store
-from bijlighar.headend.errors import BrokenUrl, MeterSilent, UnsupportedTransport
+from bijlighar.headend.errors import BrokenUrl, MeterSilent
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.meter_day import Collected, Collector, Task
 from bijlighar.headend.model import (
@@ -93,7 +93,7 @@ class _Run:
         for task in self._tasks:
             try:
                 addresses[task.meter] = parse_url(task.url)
-            except (BrokenUrl, UnsupportedTransport) as problem:
+            except BrokenUrl as problem:
                 problems[task.meter] = problem
         return addresses, problems
 

@@ -16,7 +16,7 @@ class BrokenUrl(HeadEndError):
 
 
 class UnsupportedTransport(HeadEndError):
-    """The URL names a way to the meter that this head-end does not speak."""
+    """The URL names a way to the meter that needs a part which is not installed here."""
 
     code = "headend.unsupported-transport"
 

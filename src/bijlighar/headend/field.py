@@ -23,7 +23,6 @@ from bijlighar.headend.errors import (
     GateRefusal,
     UnexpectedLayout,
     UnknownMeterKeys,
-    UnsupportedTransport,
 )
 from bijlighar.headend.field_rows import ProfileAnswer, plain_value, profile_answer
 from bijlighar.headend.layout import NO_UNIT, REGISTER_CLASSES, LayoutColumn, read_columns, read_scaler
@@ -75,7 +74,7 @@ def _address_of(meter: MeterKeys) -> MeterAddress | None:
     """Return the address of an entry, None if it has none that we can use."""
     try:
         return None if meter.url is None else parse_url(meter.url)
-    except (BrokenUrl, UnsupportedTransport):
+    except BrokenUrl:
         return None
 
 
@@ -114,7 +113,6 @@ class FieldClient:
         Name the meter; nothing is sent yet.
 
         :raises BrokenUrl: if the URL cannot be understood.
-        :raises UnsupportedTransport: if it names a serial line.
         """
         self._address = parse_url(url)
         self._url = url

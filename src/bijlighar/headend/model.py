@@ -8,9 +8,7 @@ from types import MappingProxyType
 
 from bijlighar.base.lifecycle import LifeCycle
 
-CLIENT_PUBLIC = 16
-CLIENT_READER = 32
-CLIENT_SETTING = 48
+CLIENT_PUBLIC, CLIENT_READER, CLIENT_SETTING = 16, 32, 48
 FAMILIES = 7  # event families of IS 15959: voltage, current, power, transaction, other, non-rollover, control
 
 
@@ -261,17 +259,19 @@ class TransportKind(Enum):
 
     TCP = "tcp"
     HDLC_TCP = "hdlc+tcp"
+    HDLC = "hdlc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterAddress:
-    """Where a meter answers."""
+    """Where a meter answers; of a serial line `host` is the device, and `port` is 0."""
 
     kind: TransportKind
     host: str
     port: int
     server: int = 1
     physical: int | None = None
+    baud: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from bijlighar.dlms.event import (
 )
 from bijlighar.dlms.security import Mechanism, Security
 from bijlighar.dlms.session import Association, Framing, Role
+from bijlighar.headend import serial_line, tcp
 from bijlighar.headend.errors import (
     AccessRefused,
     GarbledAnswer,
@@ -40,7 +41,7 @@ from bijlighar.headend.model import (
     RelayReading,
     TransportKind,
 )
-from bijlighar.headend.tcp import MeterLink, connect
+from bijlighar.headend.tcp import MeterLink
 
 MAX_PDU = 65_535
 #: The control mode in the reading of a relay whose meter does not tell it.
@@ -177,6 +178,7 @@ class MeterSession:
             await self._link.exchange(ReleaseRequest())
         except HeadEndError:
             return
+        await self._link.hang_up()
 
     def close(self) -> None:
         """Close the connection."""
@@ -249,6 +251,7 @@ async def open_session(
         randomness=os.urandom,
         max_pdu=MAX_PDU,
     )
+    connect = serial_line.connect if address.kind is TransportKind.HDLC else tcp.connect
     link = await connect(
         address=address,
         association=association,

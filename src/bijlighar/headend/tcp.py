@@ -1,8 +1,8 @@
-"""The way to a meter over TCP: URLs, one connection, one request at a time, a limit on every wait."""
+"""The way to a meter: URLs, one connection (here over TCP), one request at a time, a limit on every wait."""
 
 import asyncio
 from typing import cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import DataNotification, Event, EventNotification, NeedData
@@ -10,14 +10,17 @@ from bijlighar.dlms.session import Association
 from bijlighar.headend.errors import (
     BrokenUrl,
     ConnectionLost,
+    HeadEndError,
     MeterSilent,
     MeterUnreachable,
-    UnsupportedTransport,
 )
 from bijlighar.headend.model import MeterAddress, TransportKind
 
 DEFAULT_PORT = 4059
 SERVER_MAX = 16_383
+DEFAULT_BAUD = 9600
+BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
+PATIENCE_ADVICE = "try again later, or give it more time"
 #: What a meter may send in one session before it is cut off: a full buffer of every profile is far less.
 OCTETS_LIMIT = 16 * 1024 * 1024
 
@@ -30,9 +33,10 @@ def parse_url(url: str) -> MeterAddress:
     1
     >>> parse_url("hdlc+tcp://meter.example:4001?server=1&physical=17").physical
     17
+    >>> parse_url("hdlc:///dev/ttyUSB0?physical=17&baud=4800").baud
+    4800
 
     :raises BrokenUrl: if the URL cannot be understood.
-    :raises UnsupportedTransport: if it names a serial line.
     """
     try:
         parts = urlsplit(url)
@@ -40,14 +44,14 @@ def parse_url(url: str) -> MeterAddress:
         port, host = parts.port, parts.hostname
     except ValueError as problem:
         raise BrokenUrl(f"{url!r} is no meter URL ({problem}); write it like tcp://10.0.0.7:4059") from None
-    if parts.scheme == "hdlc":
-        raise UnsupportedTransport(
-            f"{url} names a serial line, which this version does not open; use hdlc+tcp:// to a serial server"
-        )
+    if parts.scheme == TransportKind.HDLC.value:
+        return _serial_line(url, parts, query)
     try:
         kind = TransportKind(parts.scheme)
     except ValueError:
-        raise BrokenUrl(f"{url!r} begins with no known way to a meter: tcp://, hdlc+tcp://") from None
+        raise BrokenUrl(
+            f"{url!r} begins with no known way to a meter: tcp://, hdlc+tcp://, hdlc:///dev/…"
+        ) from None
     known = {"server"} | ({"physical"} if kind is TransportKind.HDLC_TCP else set())
     if not host or parts.path not in ("", "/") or set(query) - known:
         raise BrokenUrl(f"{url!r} is no meter URL; write it like tcp://10.0.0.7:4059?server=1")
@@ -60,6 +64,24 @@ def parse_url(url: str) -> MeterAddress:
     )
 
 
+def _serial_line(url: str, parts: SplitResult, query: dict[str, list[str]]) -> MeterAddress:
+    if parts.netloc or not parts.path.strip("/") or set(query) - {"server", "physical", "baud"}:
+        raise BrokenUrl(
+            f"{url!r} names no serial line; write it like hdlc:///dev/ttyUSB0?physical=17&baud=9600"
+        )
+    baud = query.get("baud", [str(DEFAULT_BAUD)])
+    if len(baud) != 1 or baud[0] not in map(str, BAUDS):
+        raise BrokenUrl(f"{url!r}: baud is one of {', '.join(map(str, BAUDS))}")
+    return MeterAddress(
+        kind=TransportKind.HDLC,
+        host=parts.path,
+        port=0,
+        server=_number(url, query.get("server", ["1"])),
+        physical=_number(url, query["physical"]) if "physical" in query else None,
+        baud=int(baud[0]),
+    )
+
+
 def _number(url: str, values: list[str]) -> int:
     if len(values) != 1 or not values[0].isdecimal() or int(values[0]) > SERVER_MAX:
         raise BrokenUrl(f"{url!r}: server and physical are numbers from 0 to {SERVER_MAX}")
@@ -69,10 +91,24 @@ def _number(url: str, values: list[str]) -> int:
 class MeterLink(asyncio.Protocol):
     """One connection to one meter, with the association that speaks over it."""
 
-    def __init__(self, *, association: Association, answer_timeout_s: float, place: str) -> None:
-        """Make the link of a connection that is about to be opened to `place`."""
+    def __init__(
+        self,
+        *,
+        association: Association,
+        answer_timeout_s: float,
+        place: str,
+        advice: str = PATIENCE_ADVICE,
+        hang_up_s: float = 0.0,
+    ) -> None:
+        """
+        Make the link of a connection that is about to be opened to `place`.
+
+        `advice` says what to do where the meter is silent; `hang_up` waits for `hang_up_s` at most.
+        """
         self.association = association
         self._place = place
+        self._advice = advice
+        self._hang_up_s = hang_up_s
         self.octets_in = 0
         self.octets_out = 0
         self._answer_timeout_s = answer_timeout_s
@@ -114,7 +150,7 @@ class MeterLink(asyncio.Protocol):
             self._write(association.data_to_send())
             problem.args = (
                 f"the meter at {self._place} breaks the protocol: {problem}; check that this is the meter's "
-                "address and way (tcp, hdlc+tcp), and its keys",
+                "address and way (tcp, hdlc+tcp, hdlc), and its keys",
             )
             self._fail(problem)
             return
@@ -138,14 +174,27 @@ class MeterLink(asyncio.Protocol):
         self._waiting = waiting = self._loop.create_future()
         self._write(self.association.send(request))
         self._heard_at = self._loop.time()
-        timer = self._loop.call_later(self._answer_timeout_s, self._look_at_the_time)
-        self._timer = timer
+        self._timer = self._loop.call_later(self._answer_timeout_s, self._look_at_the_time)
         try:
             answer: Event = await waiting
             return answer
         finally:
             self._waiting = None
             self._timer.cancel()
+
+    async def hang_up(self) -> None:
+        """End the data link of a line that stays when we leave, and wait for the meter to have understood."""
+        if not self._hang_up_s or self._lost or self._transport is None:
+            return
+        self._waiting = waiting = self._loop.create_future()
+        self._write(self.association.close())
+        try:
+            async with asyncio.timeout(self._hang_up_s):
+                await waiting
+        except (TimeoutError, HeadEndError, RemoteProtocolError):
+            return  # what was to be read is read; the meter ends the link by itself after a while
+        finally:
+            self._waiting = None
 
     def close(self) -> None:
         """Close the connection at once; what was written is still sent."""
@@ -154,8 +203,10 @@ class MeterLink(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Drop the connection."""
-        if self._transport is not None:
+        """Drop the connection; a line that stays is told so, that the next session finds it free."""
+        if self._hang_up_s:
+            self.close()
+        elif self._transport is not None:
             self._transport.abort()
 
     @property
@@ -170,7 +221,7 @@ class MeterLink(asyncio.Protocol):
         self._fail(
             MeterSilent(
                 f"the meter at {self._place} did not answer within {self._answer_timeout_s:g} s; "
-                "try again later, or give it more time"
+                f"{self._advice}"
             )
         )
 
