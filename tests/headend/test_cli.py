@@ -14,11 +14,13 @@ from bijlighar.base.period import epoch_seconds, local_midnight
 from bijlighar.cli.keys import keys as keys_command
 from bijlighar.cli.meter import meter as meter_command
 from bijlighar.headend import keys_store
+from bijlighar.headend.errors import SealedKeys
 from bijlighar.headend.keys import write_keys_file
 from bijlighar.headend.model import ControlAction
-from bijlighar.headend.operations import GateRefusal, RelayNotMoved, signed_order_json
+from bijlighar.headend.operations import GateRefusal, HeadEndError, RelayNotMoved, signed_order_json
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import KEY_ENCRYPTION_KEY, Line
+from tests.headend.gate_process import gate_of_home
 from tests.headend.meter import Meter, serving
 from tests.headend.orders import meter_keys, order
 from tests.headend.town import hang
@@ -269,7 +271,7 @@ class TestRelay:
         plain = order(issued_at=now, expires_at=now + timedelta(hours=1))
         file = tmp_path / "order.json"
         file.write_text(signed_order_json(line.sign(plain)))
-        with serving(filled) as url:
+        with serving(filled) as url, gate_of_home(home):
             hang(home.database, serial="BJ100001", url=url)
             arguments = ("--keys", keys_file, "--home", folder, "--authorisation", str(file))
             first = json_of("relay", url, "disconnect", *arguments)
@@ -281,6 +283,23 @@ class TestRelay:
         assert "used before" in str(second.exception)
         assert filled.actions == ["disconnect"]
 
+    def test_obeys_no_authorisation_while_the_gate_is_away(
+        self, filled: Meter, keys_file: str, tmp_path: Path
+    ):
+        folder, home = self.home(tmp_path)
+        now = home.clock.now()
+        file = tmp_path / "order.json"
+        plain = order(issued_at=now, expires_at=now + timedelta(hours=1))
+        file.write_text(signed_order_json(Line(home).sign(plain)))
+        with serving(filled) as url:
+            hang(home.database, serial="BJ100001", url=url)
+            arguments = ("--keys", keys_file, "--home", folder, "--authorisation", str(file))
+            result = call("relay", url, "disconnect", *arguments)
+
+        assert isinstance(result.exception, HeadEndError)
+        assert result.exception.code == "headend.gate-away"
+        assert filled.actions == []
+
     def test_obeys_no_authorisation_for_another_meter_or_action(
         self, filled: Meter, keys_file: str, tmp_path: Path
     ):
@@ -289,7 +308,7 @@ class TestRelay:
         now = home.clock.now()
         plain = order(serial="BJ999999", issued_at=now, expires_at=now + timedelta(hours=1))
         other = replace(plain, serial="BJ100001", action=ControlAction.RECONNECT)
-        with serving(filled) as url:
+        with serving(filled) as url, gate_of_home(home):
             hang(home.database, serial="BJ100001", url=url)
             for place, shown in enumerate((plain, other)):
                 file = tmp_path / f"order{place}.json"
@@ -315,6 +334,26 @@ class TestKeys:
         opened = [row.unseal(key_encryption_key=home.key(KEY_ENCRYPTION_KEY)) for row in rows]
         assert sorted(keys.serial for keys in opened) == ["BJ1", "BJ2"]
         assert meter_keys("BJ1").ek not in (home.path / "bijlighar.sqlite").read_bytes()
+
+    def test_gives_what_commands_a_meter_to_the_gate_alone(self, tmp_path: Path):
+        file = tmp_path / "keys.json"
+        own = {"setting_ek": b"S" * 16, "setting_ak": b"T" * 16, "master": b"M" * 16}
+        file.write_text(write_keys_file([meter_keys("BJ1", **own)]))
+        home = Home(tmp_path / "home")
+
+        CliRunner().invoke(keys_command, [str(file), "--home", str(home.path)])
+
+        with home.database.read() as connection:
+            (reads,) = keys_store.sealed_keys(connection, serials=["BJ1"])
+        gate = Line(home).gate
+        with gate.open_store().read() as connection:
+            (commands,) = keys_store.sealed_keys(connection, serials=["BJ1"])
+        reading = reads.unseal(key_encryption_key=home.key(KEY_ENCRYPTION_KEY))
+        commanding = commands.unseal(key_encryption_key=gate.key_encryption_key())
+        assert (reading.hls, reading.setting_ek, reading.setting_ak, reading.master) == (None,) * 4
+        assert (commanding.ek, commanding.ak, commanding.lls) == (b"S" * 16, b"T" * 16, None)
+        with pytest.raises(SealedKeys):
+            commands.unseal(key_encryption_key=home.key(KEY_ENCRYPTION_KEY))
 
     def test_stores_nothing_of_a_broken_file(self, tmp_path: Path):
         file = tmp_path / "keys.json"

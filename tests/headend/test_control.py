@@ -15,6 +15,7 @@ from bijlighar.headend.control_queue import (
     recover,
 )
 from bijlighar.headend.control_steps import Run
+from bijlighar.headend.gate_door import gate_of
 from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.model import (
     Ceilings,
@@ -70,6 +71,16 @@ def finished(database: Database) -> list[tuple[str, CommandState]]:
 
 async def tick(database: Database, head_end: HeadEnd, *, now: datetime = NOW) -> int:
     return await run_control_due(database, now=now, wall=now, head_end=head_end)
+
+
+def admitted_and_sent(run: Run) -> bool:
+    """Take a command past the gate to where its octets may leave."""
+    request = control_steps.ask(run, CLOSED)
+    assert request is not None
+    asking = run.gate.grant(request, now=run.now)
+    with pytest.raises(StopIteration) as answer:  # the gate within this process answers without waiting
+        asking.send(None)
+    return control_steps.send(run, answer.value.value) is not None
 
 
 class TestQueueControl:
@@ -562,9 +573,11 @@ class TestRecover:
         (job,) = jobs.claim(
             database, kinds=CONTROL_KINDS, worker="dead", now=NOW, wall=NOW, lease_s=240, limit=1
         )
-        run = Run(database=database, head_end=head_end, job=job, now=NOW)
+        run = Run(
+            database=database, head_end=head_end, gate=gate_of(database, head_end=head_end), job=job, now=NOW
+        )
         assert control_steps.begin(run) is not None
-        assert control_steps.send(run, CLOSED) is not None
+        assert admitted_and_sent(run)
 
     @pytest.mark.parametrize("opened", [True, False])
     def test_reads_a_disconnection_that_may_have_left(
@@ -682,9 +695,11 @@ class TestRecover:
         (job,) = jobs.claim(
             database, kinds=CONTROL_KINDS, worker="slow", now=NOW, wall=NOW, lease_s=240, limit=1
         )
-        paused = Run(database=database, head_end=head_end, job=job, now=NOW)
+        paused = Run(
+            database=database, head_end=head_end, gate=gate_of(database, head_end=head_end), job=job, now=NOW
+        )
         control_steps.begin(paused)
-        control_steps.send(paused, CLOSED)
+        assert admitted_and_sent(paused)
         recover(database, now=NOW, wall=NOW + timedelta(seconds=241))
 
         opened = RelayReading(output_state=False, control_state=0, control_mode=4)

@@ -29,7 +29,7 @@ def kill_when(database: Database, holds: Callable[[], bool]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.headend.control_worker", database.url],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
     )
     try:
         give_up = time.monotonic() + PATIENCE_S

@@ -10,7 +10,7 @@ from bijlighar.headend import operations
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
 from bijlighar.runtime.home import Home
-from bijlighar.runtime.line import KEY_ENCRYPTION_KEY
+from bijlighar.runtime.line import KEY_ENCRYPTION_KEY, Line
 
 
 @click.command(name="keys")
@@ -22,17 +22,20 @@ def keys(file: Path, person: str | None, home: Home) -> None:
     Take in the keys of meters from FILE, whole or not at all, and store them encrypted.
 
     FILE is a JSON list of {"url", "serial", "system_title", "ek", "ak", "lls", "hls"}; keys and titles in hex,
-    passwords as text. The keys of a known meter are replaced. The key that encrypts them lies in the home's folder
-    `keys`; without it the stored keys cannot be opened.
+    passwords as text. Beside these it may hold "setting_ek" and "setting_ak" (of client 48 where the meter has others
+    for it), "master" (wraps new keys) and "factory": true, for a meter that may be read but not commanded until its
+    keys are changed. The keys of a known meter are replaced. What reads meters is stored in the database, encrypted
+    with a key in the home's folder `keys`; what commands them in the gate's own folder, with a key there.
     """
     meters = operations.read_keys_file(read_text(file))
     key_encryption_key = home.key(KEY_ENCRYPTION_KEY)
     now = home.clock.now()
+    gate = Line(home).found_gate()
     with home.database.write() as connection:
         if person is not None:
             offices.authorise(connection, sign_in=person, act=Act.IMPORT_KEYS, office=None)
-        stored = operations.store_keys(
-            connection, keys=meters, key_encryption_key=key_encryption_key, now=now
+        stored = operations.store_keys_apart(
+            connection, gate=gate, keys=meters, key_encryption_key=key_encryption_key, now=now
         )
         offices.record_act(
             connection,

@@ -15,6 +15,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "serve": ("serve", "serve", "Run everything of one home in one process."),
     "web": ("serve", "web", "Run the web server alone."),
     "headend": ("serve", "headend", "Run the head-end alone."),
+    "gate": ("gate", "gate", "Run the gate before the relays alone."),
     "worker": ("serve", "worker", "Run the background work alone."),
     "meter": ("meter", "meter", "Speak with one meter, or simulate many."),
     "office": ("office", "office", "Offices and people."),

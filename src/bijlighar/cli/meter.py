@@ -263,7 +263,7 @@ def _operate(
                 f"meter {registered} is in the registry; its relay is operated by the head-end, or here with "
                 "--authorisation FILE signed by the control centre"
             )
-        return asyncio.run(talker.operate_relay(action, permit=lambda _relay: None))
+        return asyncio.run(talker.operate_relay(action, permit=operations.no_permit_needed))
     signed = operations.parse_signed_order(read_text(authorisation))
     from bijlighar.runtime.line import Line  # imports every room; a field laptop need not wait for it
 

@@ -10,6 +10,7 @@ import click
 
 from bijlighar.cli.common import home_option
 from bijlighar.demo.pages import routes
+from bijlighar.runtime.gate_process import keep_gate
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
 from bijlighar.runtime.processes import run_headend, run_worker, set_up_log, worker_name
@@ -29,19 +30,20 @@ Runner = Callable[[asyncio.Event], Awaitable[None]]
     "--port", type=click.IntRange(1, 65_535), help="Port of the web server (default: the setting web.port)."
 )
 def serve(home: Home, port: int | None) -> None:
-    """Run web server, head-end and worker of one home in one process, until Ctrl-C or SIGTERM."""
+    """Run web server, head-end and worker of one home, and the gate as a child, until Ctrl-C or SIGTERM."""
     line = _open(home, "serve", worker_name(Process.WORKER))
 
     async def everything(stop: asyncio.Event) -> None:
         halt = threading.Event()
         tasks = [
+            asyncio.create_task(keep_gate(line, stop=stop)),
             asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt)),
             asyncio.create_task(run_headend(line, stop=stop)),
             asyncio.create_task(run_web(line, port=port, stop=stop, extra=routes(line))),
         ]
         await _until_first(tasks, stop, halt)
 
-    _run(everything)
+    run_until_told(everything)
 
 
 @click.command()
@@ -52,15 +54,15 @@ def serve(home: Home, port: int | None) -> None:
 def web(home: Home, port: int | None) -> None:
     """Run the web server alone, until Ctrl-C or SIGTERM."""
     line = _open(home, "web", "web")
-    _run(lambda stop: run_web(line, port=port, stop=stop, extra=routes(line)))
+    run_until_told(lambda stop: run_web(line, port=port, stop=stop, extra=routes(line)))
 
 
 @click.command()
 @home_option
 def headend(home: Home) -> None:
-    """Run the head-end alone: reading, relays, the meters' alerts; until Ctrl-C or SIGTERM."""
+    """Run the head-end alone: reading, the meters' alerts, and relays where a gate runs; until Ctrl-C or SIGTERM."""
     line = _open(home, "headend", worker_name(Process.HEADEND))
-    _run(lambda stop: run_headend(line, stop=stop))
+    run_until_told(lambda stop: run_headend(line, stop=stop))
 
 
 @click.command()
@@ -74,7 +76,7 @@ def worker(home: Home) -> None:
         running = asyncio.create_task(asyncio.to_thread(run_worker, line, stop=halt))
         await _until_first([running], stop, halt)
 
-    _run(work)
+    run_until_told(work)
 
 
 def _open(home: Home, name: str, worker: str) -> Line:
@@ -95,7 +97,8 @@ async def _until_first(tasks: list[asyncio.Task[None]], stop: asyncio.Event, hal
     await asyncio.gather(*tasks)
 
 
-def _run(runner: Runner) -> None:
+def run_until_told(runner: Runner) -> None:
+    """Run something until Ctrl-C or SIGTERM."""
     sys.setswitchinterval(SWITCH_S)
 
     async def main() -> None:

@@ -124,6 +124,7 @@ def child_plans(home: Home, *, ports: Ports) -> tuple[ChildPlan, ...]:
             ),
             ready_port=ports.providers_control,
         ),
+        ChildPlan(name="gate", arguments=("gate", "--home", folder), ready_port=None),
         ChildPlan(name="web", arguments=("web", "--home", folder), ready_port=ports.web),
         ChildPlan(name="headend", arguments=("headend", "--home", folder), ready_port=ports.push),
         ChildPlan(name="worker", arguments=("worker", "--home", folder), ready_port=None),
@@ -169,7 +170,7 @@ def _fill(home: Home, *, town: Town, ports: Ports, keys: str) -> None:
     now = local_midnight(town.first_day)
     set_demo_time(home.database, now=now)
     line = Line(home)
-    _ = line.verify_key
+    gate = line.found_gate()
     with line.database.write() as connection:
         offices.import_offices(connection, text=simulator.offices_csv(town=town))
         for person in town.persons:
@@ -184,8 +185,9 @@ def _fill(home: Home, *, town: Town, ports: Ports, keys: str) -> None:
         registry.import_network(connection, text=simulator.network_csv(town=town))
         text = simulator.registry_csv(town=town, host=LOCAL, port=ports.meters)
         registry.import_registry(connection, text=text, now=now)
-        headend.store_keys(
+        headend.store_keys_apart(
             connection,
+            gate=gate,
             keys=headend.read_keys_file(keys),
             key_encryption_key=home.key(KEY_ENCRYPTION_KEY),
             now=now,

@@ -6,23 +6,24 @@ meter as it was, and whatever fails after it leaves the command in doubt.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
 
 from bijlighar.base.errors import BijligharError
-from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute
 from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
-from bijlighar.headend import contact, control_steps, keys_store, session_store
+from bijlighar.headend import control_steps, session_store
 from bijlighar.headend.control_queue import CONTROL_KINDS, expire_overdue
 from bijlighar.headend.control_steps import Run
 from bijlighar.headend.control_store import HeldCommand
 from bijlighar.headend.errors import MeterSilent, NoRelay
+from bijlighar.headend.gate_door import gate_of
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import (
-    CLIENT_SETTING,
+    FINAL,
     SESSION_OK,
     ControlAction,
     HeadEndSettings,
@@ -31,6 +32,7 @@ from bijlighar.headend.model import (
     SessionPurpose,
     SessionRow,
 )
+from bijlighar.headend.ports import GateSession
 from bijlighar.headend.session import MeterSession
 from bijlighar.headend.tcp import parse_url
 from bijlighar.registry import queries as registry
@@ -43,8 +45,6 @@ Answer = TypeVar("Answer")
 COMMANDS_PER_RUN = 10_000
 #: The latest control event of a meter: 301 disconnected, 302 connected.
 CONTROL_EVENT = Attribute(class_id=1, obis=Obis.parse("0.0.96.11.6.255"), index=2)
-METHODS = {ControlAction.DISCONNECT: is15959.DISCONNECT, ControlAction.RECONNECT: is15959.RECONNECT}
-METHOD_PARAMETER = axdr.integer(0)
 
 
 async def run_control_due(database: Database, *, now: datetime, wall: datetime, head_end: HeadEnd) -> int:
@@ -55,6 +55,7 @@ async def run_control_due(database: Database, *, now: datetime, wall: datetime, 
     """
     expire_overdue(database, now=now)
     settings = head_end.settings
+    gate = gate_of(database, head_end=head_end)
     running: set[asyncio.Task[None]] = set()
     started = 0
     try:
@@ -71,7 +72,7 @@ async def run_control_due(database: Database, *, now: datetime, wall: datetime, 
                 if not claimed:
                     break
                 started += 1
-                run = Run(database=database, head_end=head_end, job=claimed[0], now=now)
+                run = Run(database=database, head_end=head_end, gate=gate, job=claimed[0], now=now)
                 running.add(asyncio.create_task(_carry_out(run)))
             if not running:
                 return started
@@ -103,8 +104,8 @@ async def _carry_out(run: Run) -> None:
             outcome, note = problem.code, str(problem)
         finally:
             octets = session.octets
-            run.head_end.heard(meter=serial, client=CLIENT_SETTING, counter=session.received_counter)
             session.close()
+    await _tell_gate(run)
     row = SessionRow(
         meter=serial,
         purpose=SessionPurpose.CONTROL,
@@ -115,34 +116,39 @@ async def _carry_out(run: Run) -> None:
         octets_in=octets[0],
         octets_out=octets[1],
     )
-    heard = run.head_end.heard_counters(meters=[serial], client=CLIENT_SETTING)
     with run.database.write() as connection:
         session_store.log_sessions(connection, rows=[row])
-        keys_store.write_received(connection, received=heard, client=CLIENT_SETTING)
 
 
-async def _open(run: Run, held: HeldCommand) -> MeterSession:
+async def _tell_gate(run: Run) -> None:
+    """Tell a gate of its own process that a command has ended; that it is away then costs nothing."""
+    if run.gate.is_elsewhere and control_steps.state_of(run) in FINAL:
+        with contextlib.suppress(BijligharError):
+            await run.gate.close_order(run.order_id, now=run.now)
+
+
+async def _open(run: Run, held: HeldCommand) -> GateSession:
     serial = held.command.serial
     with run.database.read() as connection:
         device = registry.end_device(connection, serial=serial)
     if device.url is None or not device.has_relay:
         raise NoRelay(f"meter {serial} has no relay that can be reached; give the order to a fitter")
     address = parse_url(device.url)
-    problems = await contact.prepare(run.head_end, meters={serial: address}, client=CLIENT_SETTING)
-    if serial in problems:
-        raise problems[serial]
-    opening = contact.open_prepared(run.head_end, meter=serial, address=address, client=CLIENT_SETTING)
-    return await _within(run, opening)
+    return await _within(run, run.gate.open(serial=serial, address=address, now=run.now))
 
 
-async def _command(run: Run, session: MeterSession) -> None:
+async def _command(run: Run, session: GateSession) -> None:
     """Read, pass the gate, act and read back; whatever fails after the gate leaves the command in doubt."""
+    held = None
     try:
         relay = await _within(run, session.read_relay())
+        request = control_steps.ask(run, relay)
+        if request is not None:
+            code = await _within(run, run.gate.grant(request, now=run.now))
+            held = control_steps.send(run, code)
     except BijligharError as problem:
         control_steps.postpone(run, code=problem.code, text=str(problem))
         raise
-    held = control_steps.send(run, relay)
     if held is None:
         await session.release()
         return
@@ -154,17 +160,17 @@ async def _command(run: Run, session: MeterSession) -> None:
     await session.release()
 
 
-async def _act(run: Run, session: MeterSession, action: ControlAction, relay: RelayReading) -> None:
+async def _act(run: Run, session: GateSession, action: ControlAction, relay: RelayReading) -> None:
     result = 0
     if not relay.has_done(action):
-        result = await session.act(METHODS[action], METHOD_PARAMETER)
+        result = await session.act(run.order_id, now=run.now)
     if result == 0:
         control_steps.accept(run)
     relay, event_code = await read_back(session, action, settings=run.head_end.settings)
     control_steps.conclude(run, relay=relay, event_code=event_code, result=result)
 
 
-async def _look(run: Run, session: MeterSession) -> None:
+async def _look(run: Run, session: GateSession) -> None:
     """Read the relay of a disconnection that got lost; nothing is sent that could move it."""
     try:
         relay, event_code = await _within(
@@ -178,7 +184,7 @@ async def _look(run: Run, session: MeterSession) -> None:
 
 
 async def read_back(
-    session: MeterSession, action: ControlAction, *, settings: HeadEndSettings
+    session: GateSession | MeterSession, action: ControlAction, *, settings: HeadEndSettings
 ) -> tuple[RelayReading, int | None]:
     """
     Return where the relay stands after `action`, given a little time to move, and the latest control event.

@@ -17,7 +17,7 @@ from bijlighar.dlms.cosem import result_name
 from bijlighar.headend import control_store, gate, gate_store
 from bijlighar.headend.control_queue import LOOK_KIND, end_if_overdue, finish_job, retry_job, settle
 from bijlighar.headend.control_store import HeldCommand
-from bijlighar.headend.errors import NoRelay, RelayNotMoved
+from bijlighar.headend.errors import ClosedGateStore, GateAway, NoRelay, RelayNotMoved
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import (
     DOUBTFUL,
@@ -30,6 +30,7 @@ from bijlighar.headend.model import (
     RelayReading,
     RelayState,
 )
+from bijlighar.headend.ports import Gate
 from bijlighar.headend.wording import words_of
 from bijlighar.registry import queries as registry
 from bijlighar.registry.queries import UnknownEndDevice
@@ -40,6 +41,9 @@ NO_CONTROL_MODE = 0
 ONE_SECOND = timedelta(seconds=1)
 #: Trying again cannot help: nothing has left, and a fitter must go.
 HOPELESS = frozenset({NoRelay.code, UnknownEndDevice.code})
+#: The gate itself was shut: it is asked again soon, for it may be starting.
+SHUT = {GateAway.code: GateCode.AWAY, ClosedGateStore.code: GateCode.NO_STORE}
+GATE_RETRY_S = (5,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class Run:
 
     database: Database
     head_end: HeadEnd
+    gate: Gate
     job: Job
     now: datetime
 
@@ -107,9 +112,9 @@ def _doubt(connection: Connection, *, run: Run, held: HeldCommand) -> HeldComman
     return control_store.hold(connection, order_id=run.order_id)
 
 
-def send(run: Run, relay: RelayReading) -> HeldCommand | None:
+def ask(run: Run, relay: RelayReading) -> GateRequest | None:
     """
-    Let the command out, in one transaction: not cancelled, not too late, not superseded, admitted by the gate, SENT.
+    Return what the gate is asked about a command that is neither cancelled, nor too late, nor superseded.
 
     Return None if it does not leave; what became of it is settled then.
     """
@@ -132,7 +137,32 @@ def send(run: Run, relay: RelayReading) -> HeldCommand | None:
             )
             finish_job(connection, job=run.job, now=now)
             return None
-        code = _admit(connection, run=run, held=held)
+        request = _request(connection, held)
+        if request is None or _is_superseded(connection, held):
+            code = GateCode.BROKEN if request is None else GateCode.SUPERSEDED
+            _log(connection, run=run, held=held, code=code)
+            _refuse(connection, run=run, held=held, code=code)
+            return None
+        return request
+
+
+def send(run: Run, code: GateCode) -> HeldCommand | None:
+    """
+    Let the command out that the gate answered `code` about, in one transaction: still not cancelled, admitted, SENT.
+
+    Return None if it does not leave; what became of it is settled then.
+    """
+    now = run.now
+    with run.database.write() as connection:
+        held = control_store.hold(connection, order_id=run.order_id)
+        if run.gate.is_elsewhere:
+            _log(connection, run=run, held=held, code=code)
+        if held.command.state is not CommandState.REQUESTED or end_if_overdue(connection, held=held, now=now):
+            finish_job(connection, job=run.job, now=now)
+            return None
+        if code is GateCode.ADMITTED and _is_superseded(connection, held):
+            code = GateCode.SUPERSEDED
+            _log(connection, run=run, held=held, code=code)
         if code is not GateCode.ADMITTED:
             _refuse(connection, run=run, held=held, code=code)
             return None
@@ -140,25 +170,15 @@ def send(run: Run, relay: RelayReading) -> HeldCommand | None:
     return held
 
 
-def _admit(connection: Connection, *, run: Run, held: HeldCommand) -> GateCode:
-    settings = run.head_end.settings
-    request = _request(connection, held)
-    if request is None:
-        _log(connection, run=run, held=held, code=GateCode.BROKEN)
-        return GateCode.BROKEN
-    superseded = held.command.action is ControlAction.DISCONNECT and control_store.is_superseded(
-        connection, command=held.command
-    )
-    if superseded:
-        _log(connection, run=run, held=held, code=GateCode.SUPERSEDED)
-        return GateCode.SUPERSEDED
-    return gate.admit(
-        connection,
-        request=request,
-        verify_key=settings.verify_key,
-        ceilings=settings.ceilings,
-        now=run.now,
-    )
+def state_of(run: Run) -> CommandState:
+    """Return the command's state."""
+    with run.database.read() as connection:
+        return control_store.hold(connection, order_id=run.order_id).command.state
+
+
+def _is_superseded(connection: Connection, held: HeldCommand) -> bool:
+    disconnect = held.command.action is ControlAction.DISCONNECT
+    return disconnect and control_store.is_superseded(connection, command=held.command)
 
 
 def _request(connection: Connection, held: HeldCommand) -> GateRequest | None:
@@ -265,7 +285,9 @@ def postpone(run: Run, *, code: str, text: str) -> None:
             settle(connection, held=held, event=CommandEvent.FAIL, now=run.now, code=code, text=text)
         elif state in (CommandState.REQUESTED, CommandState.UNKNOWN):
             control_store.note(connection, order_id=run.order_id, code=code, text=text)
-            _retry(connection, run=run, held=held, error=text)
+            if code in SHUT:
+                _log(connection, run=run, held=held, code=SHUT[code])
+            _retry(connection, run=run, held=held, error=text, error_code=code)
             return
         finish_job(connection, job=run.job, now=run.now)
 
@@ -314,12 +336,12 @@ def resolve(run: Run, *, relay: RelayReading, event_code: int | None) -> None:
         finish_job(connection, job=run.job, now=run.now)
 
 
-def _retry(connection: Connection, *, run: Run, held: HeldCommand, error: str) -> None:
+def _retry(connection: Connection, *, run: Run, held: HeldCommand, error: str, error_code: str = "") -> None:
     unsent = held.command.state is not CommandState.UNKNOWN  # a doubtful relay is read however late it is
     retry_job(
         connection,
         job=run.job,
-        delays_s=run.head_end.settings.control_retry_s,
+        delays_s=GATE_RETRY_S if error_code in SHUT else run.head_end.settings.control_retry_s,
         until=held.not_after if unsent else None,
         error=error,
         now=run.now,

@@ -127,3 +127,21 @@ class NoRelay(HeadEndError):
     """The meter has no relay that can be reached."""
 
     code = "headend.no-relay"
+
+
+class GateAway(HeadEndError):
+    """The gate's process does not answer; nothing that needs it is done."""
+
+    code = "headend.gate-away"
+
+
+class ClosedGateStore(HeadEndError):
+    """The gate cannot reach its own store; nothing passes."""
+
+    code = "headend.gate-no-store"
+
+
+class GateRuns(HeadEndError):
+    """Another gate runs on the same folder."""
+
+    code = "headend.gate-runs"

@@ -7,24 +7,25 @@ cipher for both.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import Attribute, ByRange
 from bijlighar.dlms.event import GetResult
-from bijlighar.headend import gate, gate_store
 from bijlighar.headend.contact import read_counter
-from bijlighar.headend.control import METHOD_PARAMETER, METHODS, read_back
+from bijlighar.headend.control import read_back
 from bijlighar.headend.control_steps import feeder_of
 from bijlighar.headend.errors import (
     BrokenUrl,
-    GateRefusal,
     UnexpectedLayout,
     UnknownMeterKeys,
 )
 from bijlighar.headend.field_rows import ProfileAnswer, plain_value, profile_answer
+from bijlighar.headend.gate_client import RemoteGate
+from bijlighar.headend.gate_keeper import METHOD_PARAMETER, METHODS, GateKeeper, refusal
+from bijlighar.headend.head_end import open_head_end
 from bijlighar.headend.layout import NO_UNIT, REGISTER_CLASSES, LayoutColumn, read_columns, read_scaler
 from bijlighar.headend.model import (
     CLIENT_PUBLIC,
@@ -39,7 +40,6 @@ from bijlighar.headend.model import (
 )
 from bijlighar.headend.session import CONTROL_MODE_UNTOLD, MeterSession, client_security, open_session
 from bijlighar.headend.tcp import parse_url
-from bijlighar.headend.wording import words_of
 from bijlighar.storage.engine import Database
 
 TITLE_STEM = b"BJF"
@@ -185,7 +185,7 @@ class FieldClient:
         return _answer(relay, verified=True)
 
     async def operate_relay(
-        self, action: ControlAction, *, permit: Callable[[RelayReading], None]
+        self, action: ControlAction, *, permit: Callable[[RelayReading], Awaitable[None]]
     ) -> RelayAnswer:
         """
         Operate the relay once and return where it stands afterwards; `permit` is asked just before.
@@ -195,8 +195,8 @@ class FieldClient:
         session = await self._open()
         try:
             relay = await session.read_relay()
-            permit(relay)
-            await session.act(METHODS[action], METHOD_PARAMETER)
+            await permit(relay)
+            await session.act(METHODS[action.value], METHOD_PARAMETER)
             relay, _ = await read_back(session, action, settings=self._settings)
             await session.release()
         finally:
@@ -249,6 +249,10 @@ class FieldClient:
         return None if buffer is None else (columns, period_s, buffer)
 
 
+async def no_permit_needed(_relay: RelayReading) -> None:
+    """Let the relay of a meter be operated that is in no registry."""
+
+
 async def obey_authorisation(
     database: Database,
     *,
@@ -266,25 +270,20 @@ async def obey_authorisation(
     """
     order = signed.order
 
-    def permit(_relay: RelayReading) -> None:
-        with database.write() as connection:
-            request = GateRequest(
-                order_id=order.order_id,
-                serial=serial,
-                action=order.action,
-                signed=signed,
-                feeder=feeder_of(connection, serial=serial, now=now),
-            )
-            code = gate.admit(
-                connection,
-                request=request,
-                verify_key=settings.verify_key,
-                ceilings=settings.ceilings,
-                now=now,
-            )
-            gate_store.close(connection, order_id=order.order_id, now=now)
+    async def permit(_relay: RelayReading) -> None:
+        with database.read() as connection:
+            feeder = feeder_of(connection, serial=serial, now=now)
+        request = GateRequest(
+            order_id=order.order_id, serial=serial, action=order.action, signed=signed, feeder=feeder
+        )
+        if settings.gate_socket is not None:
+            code = await RemoteGate(settings.gate_socket).admit(request)
+        else:
+            head_end = open_head_end(database, settings=settings)
+            keeper = GateKeeper(head_end=head_end, store=database, ceilings=lambda: settings.ceilings)
+            code = keeper.admit(request, now=now)
         if code is not GateCode.ADMITTED:
-            raise GateRefusal(f"{words_of(code.value).en} ({code.value})")
+            raise refusal(code)
 
     return await client.operate_relay(order.action, permit=permit)
 

@@ -74,16 +74,23 @@ def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
 
 
 def admit(
-    connection: Connection, *, request: GateRequest, verify_key: bytes | None, ceilings: object, now: datetime
+    connection: Connection,
+    *,
+    request: GateRequest,
+    verify_key: bytes | None,
+    ceilings: object,
+    now: datetime,
+    may_resume: bool = False,
 ) -> GateCode:
     """
     Let an order pass at most once in all its life and return the decision, which is logged in the same transaction.
 
     A reconnection passes no ceiling, and one that was admitted may be tried again until its command has ended.
+    With `may_resume` so may a disconnection that was admitted and never used: its octets have not left.
     """
     code = examine(request=request, verify_key=verify_key, now=now)
     if code is GateCode.ADMITTED:
-        code = _admit_once(connection, request=request, ceilings=ceilings, now=now)
+        code = _admit_once(connection, request=request, ceilings=ceilings, now=now, may_resume=may_resume)
     log(connection, request=request, code=code, now=now)
     return code
 
@@ -100,12 +107,33 @@ def log(connection: Connection, *, request: GateRequest, code: GateCode, now: da
     )
 
 
-def _admit_once(connection: Connection, *, request: GateRequest, ceilings: object, now: datetime) -> GateCode:
+def use(connection: Connection, *, order_id: str, serial: str, now: datetime) -> tuple[GateCode, str]:
+    """
+    Record that the octets of an admitted order are about to leave; return the decision and the order's action.
+
+    All but a reconnection are used once.
+    """
+    gate_store.lock(connection)
+    found = gate_store.admitted_action(connection, order_id=order_id, serial=serial)
+    if found is None:
+        return GateCode.NOT_GRANTED, ""
+    _, ended = gate_store.admission(connection, order_id=order_id)
+    used = gate_store.is_used(connection, order_id=order_id)
+    if ended or (used and found != ControlAction.RECONNECT.value):
+        return GateCode.USED, found
+    gate_store.mark_used(connection, order_id=order_id, now=now)
+    return GateCode.ADMITTED, found
+
+
+def _admit_once(
+    connection: Connection, *, request: GateRequest, ceilings: object, now: datetime, may_resume: bool
+) -> GateCode:
     order = request.signed.order
     gate_store.lock(connection)  # two gates at one time would each see room under a ceiling
     passed, ended = gate_store.admission(connection, order_id=order.order_id)
     if passed:
-        again = order.action is ControlAction.RECONNECT and not ended
+        unused = may_resume and not gate_store.is_used(connection, order_id=order.order_id)
+        again = not ended and (unused or order.action is ControlAction.RECONNECT)
         return GateCode.ADMITTED if again else GateCode.USED
     feeder = request.feeder or order.feeder or ""
     if order.action is ControlAction.DISCONNECT:

@@ -12,6 +12,8 @@ from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
 GATE_SEQUENCE = "headend.gate"
+#: Stands for the action of an order that was taken back before it was shown.
+REVOKED = "revoked"
 
 _order = Table(
     "headend_gate_order",
@@ -23,6 +25,14 @@ _order = Table(
     Column("admitted_at", Moment, nullable=False),
     Column("closed_at", Moment),
     Index(None, "action", "admitted_at"),
+)
+
+#: Orders whose octets have left the gate, or were about to.
+_use = Table(
+    "headend_gate_use",
+    metadata,
+    Column("order_id", String(200), primary_key=True),
+    Column("used_at", Moment, nullable=False),
 )
 
 _log = append_only(
@@ -38,6 +48,8 @@ _log = append_only(
     )
 )
 
+TABLES = (_order, _use, _log)
+
 
 def lock(connection: Connection) -> None:
     """Hold back every other gate until this transaction ends."""
@@ -49,6 +61,33 @@ def admission(connection: Connection, *, order_id: str) -> tuple[bool, bool]:
     statement = select(_order.c.closed_at).where(_order.c.order_id == order_id)
     row = connection.execute(statement).first()
     return row is not None, row is not None and row.closed_at is not None
+
+
+def admitted_action(connection: Connection, *, order_id: str, serial: str) -> str | None:
+    """Return the action of an order that has passed for a meter, None if none has."""
+    statement = select(_order.c.action).where(_order.c.order_id == order_id, _order.c.serial == serial)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def is_used(connection: Connection, *, order_id: str) -> bool:
+    """Return whether the order's octets have left, or were about to."""
+    statement = select(_use.c.order_id).where(_use.c.order_id == order_id)
+    return connection.execute(statement).first() is not None
+
+
+def mark_used(connection: Connection, *, order_id: str, now: datetime) -> None:
+    """Record that the order's octets are about to leave."""
+    statement = insert_for(connection, _use).values(order_id=order_id, used_at=now)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=[_use.c.order_id]))
+
+
+def revoke(connection: Connection, *, order_id: str, now: datetime) -> None:
+    """Let nothing pass any more under an order, whether it has passed before or not."""
+    statement = insert_for(connection, _order).values(
+        order_id=order_id, serial="", action=REVOKED, feeder="", admitted_at=now, closed_at=now
+    )
+    connection.execute(statement.on_conflict_do_nothing(index_elements=[_order.c.order_id]))
+    close(connection, order_id=order_id, now=now)
 
 
 def close(connection: Connection, *, order_id: str, now: datetime) -> None:

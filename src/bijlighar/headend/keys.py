@@ -8,6 +8,7 @@ copy of the database nor one meter's row put in the place of another's opens any
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -58,6 +59,8 @@ def write_keys_file(keys: Sequence[MeterKeys]) -> str:
                 "ak": meter.ak.hex(),
                 "lls": _password(meter.lls),
                 "hls": _password(meter.hls),
+                **{name: octets.hex() for name, octets in _own_keys(meter).items() if octets is not None},
+                **({"factory": True} if meter.factory else {}),
             }
             for meter in keys
         ],
@@ -73,7 +76,12 @@ def seal(*, keys: MeterKeys, key_encryption_key: bytes | None) -> bytes:
     """
     cipher = _cipher(key_encryption_key)
     secrets = json.dumps(
-        [keys.ek.hex(), keys.ak.hex(), _hex(keys.lls), _hex(keys.hls)], separators=(",", ":")
+        [
+            *(keys.ek.hex(), keys.ak.hex(), _hex(keys.lls), _hex(keys.hls)),
+            *(_hex(octets) for octets in _own_keys(keys).values()),
+            keys.factory,
+        ],
+        separators=(",", ":"),
     )
     nonce = os.urandom(NONCE_OCTETS)
     return nonce + cipher.encrypt(nonce, secrets.encode(), keys.serial.encode())
@@ -95,7 +103,8 @@ def unseal(
             f"the keys of meter {serial} do not open with this key-encryption key; "
             "put the right one in place or store the keys again"
         ) from None
-    ek, ak, lls, hls = json.loads(secrets)
+    ek, ak, lls, hls, *more = json.loads(secrets)
+    setting_ek, setting_ak, master, factory = more or (None, None, None, False)
     return MeterKeys(
         serial=serial,
         system_title=system_title,
@@ -104,7 +113,32 @@ def unseal(
         ak=bytes.fromhex(ak),
         lls=None if lls is None else bytes.fromhex(lls),
         hls=None if hls is None else bytes.fromhex(hls),
+        setting_ek=None if setting_ek is None else bytes.fromhex(setting_ek),
+        setting_ak=None if setting_ak is None else bytes.fromhex(setting_ak),
+        master=None if master is None else bytes.fromhex(master),
+        factory=factory,
     )
+
+
+def reading_part(keys: MeterKeys) -> MeterKeys:
+    """Return what the head-end needs to read a meter: nothing that is of client 48 alone."""
+    return replace(keys, hls=None, setting_ek=None, setting_ak=None, master=None)
+
+
+def command_part(keys: MeterKeys) -> MeterKeys:
+    """Return what the gate needs to speak as client 48, in the places of EK and AK; not the reader's password."""
+    return replace(
+        keys,
+        ek=keys.setting_ek or keys.ek,
+        ak=keys.setting_ak or keys.ak,
+        lls=None,
+        setting_ek=None,
+        setting_ak=None,
+    )
+
+
+def _own_keys(keys: MeterKeys) -> dict[str, bytes | None]:
+    return {"setting_ek": keys.setting_ek, "setting_ak": keys.setting_ak, "master": keys.master}
 
 
 def _cipher(key_encryption_key: bytes | None) -> AESGCM:
@@ -129,7 +163,22 @@ def _entry(number: int, entry: object) -> MeterKeys:
         ak=_octets(where, entry, "ak", KEY_OCTETS),
         lls=_secret(where, entry, "lls"),
         hls=_secret(where, entry, "hls"),
+        setting_ek=_octets_if_any(where, entry, "setting_ek"),
+        setting_ak=_octets_if_any(where, entry, "setting_ak"),
+        master=_octets_if_any(where, entry, "master"),
+        factory=_flag(where, entry, "factory"),
     )
+
+
+def _octets_if_any(where: str, entry: dict[str, object], name: str) -> bytes | None:
+    return None if entry.get(name) is None else _octets(where, entry, name, KEY_OCTETS)
+
+
+def _flag(where: str, entry: dict[str, object], name: str) -> bool:
+    flag = entry.get(name, False)
+    if not isinstance(flag, bool):
+        raise BrokenKeysFile(f"{where}: {name} must be true or false")
+    return flag
 
 
 def _octets(where: str, entry: dict[str, object], name: str, lengths: tuple[int, ...]) -> bytes:

@@ -43,6 +43,8 @@ _counter = Table(
     Column("received", Whole, nullable=False, server_default="-1"),
 )
 
+TABLES = (_key, _counter)
+
 
 def store_keys(
     connection: Connection, *, keys: Sequence[MeterKeys], key_encryption_key: bytes | None, now: datetime

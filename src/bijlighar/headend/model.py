@@ -194,6 +194,10 @@ class GateCode(StrEnum):
     CEILING_FEEDER = "headend.gate-ceiling-feeder"
     CEILING_DAY = "headend.gate-ceiling-day"
     BROKEN = "headend.gate-broken"
+    NOT_GRANTED = "headend.gate-not-granted"
+    FACTORY_KEYS = "headend.gate-factory-keys"
+    AWAY = "headend.gate-away"
+    NO_STORE = "headend.gate-no-store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +247,12 @@ class GateEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterKeys:
-    """What opens one meter; secrets are kept out of every printed form."""
+    """
+    What opens one meter; secrets are kept out of every printed form.
+
+    `setting_ek` and `setting_ak` are those of client 48 where the meter has a security setup of its own for it,
+    `master` is the key under which new keys are wrapped; `factory` says that people outside the company know them.
+    """
 
     serial: str
     system_title: bytes
@@ -252,6 +261,10 @@ class MeterKeys:
     ak: bytes = field(repr=False)
     lls: bytes | None = field(default=None, repr=False)
     hls: bytes | None = field(default=None, repr=False)
+    setting_ek: bytes | None = field(default=None, repr=False)
+    setting_ak: bytes | None = field(default=None, repr=False)
+    master: bytes | None = field(default=None, repr=False)
+    factory: bool = False
 
 
 class TransportKind(Enum):
@@ -280,7 +293,8 @@ class HeadEndSettings:
     Everything of the head-end that an operator may set.
 
     Times are seconds unless named otherwise. The two keys and the title are 32, 32 and 8 octets; without a
-    key-encryption key no stored key can be opened, without a verify key the gate admits nothing.
+    key-encryption key no stored key can be opened, without a verify key the gate admits nothing. `gate_socket` is
+    where the gate's process listens; None puts the gate into this process, for tests and benchmarks.
     """
 
     worker: str = "head-end"
@@ -305,6 +319,7 @@ class HeadEndSettings:
     verify_tries: int = 3
     verify_pause_s: float = 1.0
     ceilings: Ceilings | None = Ceilings()
+    gate_socket: str | None = None
     push_connections: int = 256
     push_timeout_s: float = 30.0
 

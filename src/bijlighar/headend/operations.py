@@ -13,12 +13,21 @@ from bijlighar.headend.collect import collect_due
 from bijlighar.headend.control import run_control_due
 from bijlighar.headend.control_queue import UNKNOWN_KINDS, cancel_control, queue_control, recover
 from bijlighar.headend.errors import GateRefusal, HeadEndError, RelayNotMoved
-from bijlighar.headend.field import FieldClient, RelayAnswer, field_title, keys_of_url, obey_authorisation
+from bijlighar.headend.field import (
+    FieldClient,
+    RelayAnswer,
+    field_title,
+    keys_of_url,
+    no_permit_needed,
+    obey_authorisation,
+)
 from bijlighar.headend.field_rows import ProfileAnswer, ShownColumn, ShownRow
+from bijlighar.headend.gate_door import GateFolder
+from bijlighar.headend.gate_server import GateServer
 from bijlighar.headend.head_end import HeadEnd, open_head_end
-from bijlighar.headend.keys import read_keys_file, write_keys_file
+from bijlighar.headend.keys import command_part, read_keys_file, reading_part, write_keys_file
 from bijlighar.headend.listener import PushListener
-from bijlighar.headend.model import MeterKeys
+from bijlighar.headend.model import HeadEndSettings, MeterKeys
 from bijlighar.headend.on_demand import ask_reading, read_asked
 from bijlighar.headend.orders import (
     parse_signed_order,
@@ -31,6 +40,7 @@ from bijlighar.storage.engine import Database
 __all__ = [
     "UNKNOWN_KINDS",
     "FieldClient",
+    "GateFolder",
     "GateRefusal",
     "HeadEnd",
     "HeadEndError",
@@ -40,12 +50,14 @@ __all__ = [
     "RelayNotMoved",
     "ShownColumn",
     "ShownRow",
+    "adopt_keys",
     "ask_reading",
     "cancel_control",
     "collect_due",
     "field_title",
     "keys_of_url",
     "listen",
+    "no_permit_needed",
     "obey_authorisation",
     "open_head_end",
     "parse_signed_order",
@@ -54,10 +66,12 @@ __all__ = [
     "read_keys_file",
     "recover",
     "run_control_due",
+    "serve_gate",
     "shipped_contract",
     "sign_order",
     "signed_order_json",
     "store_keys",
+    "store_keys_apart",
     "verify_key_of",
     "write_keys_file",
 ]
@@ -81,6 +95,76 @@ def store_keys(
     """
     keys_store.store_keys(connection, keys=keys, key_encryption_key=key_encryption_key, now=now)
     return len(keys)
+
+
+def store_keys_apart(
+    connection: Connection,
+    *,
+    gate: GateFolder,
+    keys: Sequence[MeterKeys],
+    key_encryption_key: bytes,
+    now: datetime,
+) -> int:
+    """
+    Store what reads meters here and what commands them in the gate's own store; return how many meters they were.
+
+    :raises SealedKeys: if a key-encryption key cannot be used.
+    """
+    store = gate.open_store()
+    try:
+        with store.write() as own:
+            keys_store.store_keys(
+                own,
+                keys=[command_part(meter) for meter in keys],
+                key_encryption_key=gate.key_encryption_key(),
+                now=now,
+            )
+    finally:
+        store.close()
+    return store_keys(
+        connection,
+        keys=[reading_part(meter) for meter in keys],
+        key_encryption_key=key_encryption_key,
+        now=now,
+    )
+
+
+def adopt_keys(database: Database, *, gate: GateFolder, key_encryption_key: bytes, now: datetime) -> int:
+    """
+    Part the keys that an older release kept in one place, where the gate has none yet; return how many there were.
+
+    :raises SealedKeys: if they do not open.
+    """
+    store = gate.open_store()
+    try:
+        with store.read() as own:
+            known = keys_store.meters_with_keys(own)
+    finally:
+        store.close()
+    if known:
+        return 0
+    with database.write() as connection:
+        rows = tuple(keys_store.every_sealed_key(connection))
+        keys = [row.unseal(key_encryption_key=key_encryption_key) for row in rows]
+        return store_keys_apart(
+            connection, gate=gate, keys=keys, key_encryption_key=key_encryption_key, now=now
+        )
+
+
+async def serve_gate(
+    folder: GateFolder, *, settings: HeadEndSettings, clock: Clock, stop: asyncio.Event
+) -> None:
+    """
+    Keep the gate of a folder until told to stop.
+
+    :raises GateRuns: if another gate runs on the same folder.
+    :raises BrokenSettings: if the folder lacks a key.
+    """
+    keeper = folder.keeper(settings=settings)
+    try:
+        await GateServer(keeper=keeper, clock=clock).serve(folder.socket, stop=stop)
+    finally:
+        keeper.store.close()
 
 
 async def listen(database: Database, *, head_end: HeadEnd, host: str, port: int, clock: Clock) -> None:

@@ -105,6 +105,21 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
             en="the ceiling of disconnections in one day is reached",
         ),
         "headend.gate-broken": Words(hi="दर्ज आदेश पढ़ा नहीं जा सका", en="the stored order cannot be read"),
+        "headend.gate-not-granted": Words(
+            hi="गेट ने इस मीटर के लिए ऐसा कोई आदेश नहीं माना",
+            en="the gate has admitted no such order for this meter",
+        ),
+        "headend.gate-factory-keys": Words(
+            hi="मीटर में अब भी कारख़ाने की कुंजियाँ हैं; पहले कुंजियाँ बदलें",
+            en="the meter is still on factory keys; change its keys first",
+        ),
+        "headend.gate-away": Words(
+            hi="गेट चालू नहीं है, इसलिए कुछ नहीं भेजा गया", en="the gate does not run, so nothing passes"
+        ),
+        "headend.gate-no-store": Words(
+            hi="गेट अपने अभिलेख तक नहीं पहुँच सकता, इसलिए कुछ नहीं भेजा गया",
+            en="the gate cannot reach its store, so nothing passes",
+        ),
         "dlms.forged": Words(
             hi="मीटर का उत्तर रास्ते में बदला गया है", en="the meter's answer was altered on its way"
         ),

@@ -18,7 +18,7 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.headend import operations as headend
 from bijlighar.headend import rules as headend_rules
 from bijlighar.headend.model import Ceilings, ControlOrder, HeadEndSettings, SignedOrder
-from bijlighar.headend.operations import HeadEnd
+from bijlighar.headend.operations import GateFolder, HeadEnd
 from bijlighar.headend.rules import Contract
 from bijlighar.ledger import operations as ledger
 from bijlighar.ledger.model import GatewaySettings
@@ -35,6 +35,7 @@ from bijlighar.tariffs.model import Books
 AUTHORITY_KEY = "authority"
 AUTHORITY_PUBLIC_FILE = "authority.pub"
 KEY_ENCRYPTION_KEY = "key-encryption"
+GATE_FOLDER = "gate"
 TITLE_OCTETS = 8
 
 
@@ -120,12 +121,38 @@ class Line:
             gateway_concurrency=settings.whole("headend.gateway_concurrency"),
             connect_timeout_s=settings.number("headend.connect_timeout_s"),
             answer_timeout_s=settings.number("headend.answer_timeout_s"),
+            ceilings=None,
+            gate_socket=str(self.gate.socket),
+        )
+
+    @cached_property
+    def gate(self) -> GateFolder:
+        """Return the folder of the gate, which has a process of its own."""
+        return GateFolder(path=self.home.path / (self.home.settings.text("gate.folder") or GATE_FOLDER))
+
+    def found_gate(self) -> GateFolder:
+        """
+        Return the folder of the gate, made if need be.
+
+        An older home's keys are parted then: what commands meters moves into the gate's own store.
+        """
+        settings = self.home.settings
+        self.home.make()
+        self.gate.found(
+            verify_key=self.verify_key,
             ceilings=Ceilings(
                 per_hour=settings.whole("headend.ceiling_hour"),
                 per_feeder_hour=settings.whole("headend.ceiling_feeder_hour"),
                 per_day=settings.whole("headend.ceiling_day"),
             ),
         )
+        headend.adopt_keys(
+            self.database,
+            gate=self.gate,
+            key_encryption_key=self.home.key(KEY_ENCRYPTION_KEY),
+            now=self.now(),
+        )
+        return self.gate
 
     async def listen(self) -> None:
         """Take the meters' alerts until cancelled."""

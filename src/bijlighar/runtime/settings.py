@@ -54,11 +54,26 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("headend.gateway_concurrency", 4, "Sessions at one time through one gateway."),
     Setting("headend.connect_timeout_s", 5.0, "Longest wait for a meter to accept a connection [s]."),
     Setting("headend.answer_timeout_s", 10.0, "Longest wait for a meter's answer [s]."),
-    Setting("headend.ceiling_hour", 50, "The gate's own ceiling: disconnections within one hour."),
     Setting(
-        "headend.ceiling_feeder_hour", 20, "The gate's own ceiling: disconnections on one feeder in one hour."
+        "gate.folder",
+        "",
+        "The gate's own folder: its store, keys, ceilings, socket; empty = `gate` in the home.",
     ),
-    Setting("headend.ceiling_day", 300, "The gate's own ceiling: disconnections of the company in one day."),
+    Setting(
+        "headend.ceiling_hour",
+        50,
+        "What the gate's own file `ceilings.toml` begins with: disconnections within one hour.",
+    ),
+    Setting(
+        "headend.ceiling_feeder_hour",
+        20,
+        "What the gate's own file `ceilings.toml` begins with: disconnections on one feeder in one hour.",
+    ),
+    Setting(
+        "headend.ceiling_day",
+        300,
+        "What the gate's own file `ceilings.toml` begins with: disconnections of the company in one day.",
+    ),
     Setting(
         "contract",
         "",

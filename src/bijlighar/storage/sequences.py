@@ -27,6 +27,7 @@ _watermark = Table(
     Column("seen", BigInteger, nullable=False),
 )
 
+TABLES = (_sequence, _watermark)
 
 #: What everybody who polls asks is built once: building a statement takes longer than running it.
 _LAST_TAKEN = select(_sequence.c.last).where(_sequence.c.name == bindparam("name"))

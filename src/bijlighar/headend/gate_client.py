@@ -1,0 +1,187 @@
+"""The head-end's side of the gate's socket. A gate that does not answer is a shut gate."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bijlighar.dlms.cosem import Attribute
+from bijlighar.headend.errors import GarbledAnswer, GateAway
+from bijlighar.headend.gate_wire import (
+    LINE_LIMIT,
+    Told,
+    address_message,
+    attribute_message,
+    parse_octets,
+    read_message,
+    request_message,
+    short_name,
+    write_message,
+)
+from bijlighar.headend.model import GateCode, GateRequest, MeterAddress, RelayReading
+
+#: A gate that starts is waited for so long [s].
+CONNECT_PATIENCE_S = 3.0
+CONNECT_PAUSE_S = 0.05
+#: The longest answer: a session with a slow meter, or an image sent to it.
+ANSWER_TIMEOUT_S = 3_600.0
+
+
+class GateLine:
+    """One connection to the gate; with it ends whatever the gate has open with a meter for it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take an open connection."""
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, what: str, **fields: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """
+        Ask the gate and return its answer.
+
+        :raises GateAway: if it does not answer.
+        :raises Told: if it tells of a failure.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await write_message(self._writer, {"ask": what, **fields})
+                answer = await read_message(self._reader)
+        except (OSError, TimeoutError) as problem:
+            raise _away(problem) from None
+        if answer is None:
+            raise _away("it hung up")
+        if "error" in answer:
+            raise Told(code=str(answer["error"]), text=str(answer["text"]))
+        return answer.get("answer")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+
+class RemoteSession:
+    """A conversation of the gate with one meter, spoken through the socket."""
+
+    def __init__(self, line: GateLine) -> None:
+        """Wrap a line on which the gate has opened the conversation."""
+        self._line = line
+        self.octets = (0, 0)
+
+    async def read_relay(self) -> RelayReading:
+        """
+        Return where the relay stands.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        found = await self._line.ask("relay")
+        return RelayReading(
+            output_state=found["output_state"],
+            control_state=found["control_state"],
+            control_mode=found["control_mode"],
+        )
+
+    async def get_if_any(self, attribute: Attribute) -> bytes | None:
+        """
+        Return the A-XDR octets of an attribute, None if the meter has no such thing.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        return parse_octets(await self._line.ask("get", attribute=attribute_message(attribute)))
+
+    async def act(self, order_id: str, *, now: datetime) -> int:  # noqa: ARG002 - the gate has a clock of its own
+        """
+        Have the gate do once what an admitted order says, and return the meter's result code.
+
+        :raises HeadEndError: if the gate does not answer, refuses, or tells of a failure.
+        """
+        return int(await self._line.ask("act", order_id=order_id))
+
+    async def release(self) -> None:
+        """End the association in good order, and take what the gate knows of the conversation."""
+        try:
+            came, left = await self._line.ask("release")
+        except (GateAway, Told, GarbledAnswer):
+            return
+        self.octets = (int(came), int(left))
+
+    def close(self) -> None:
+        """Hang up; the gate closes the connection to the meter."""
+        self._line.close()
+
+
+class RemoteGate:
+    """The gate behind its socket."""
+
+    is_elsewhere = True
+
+    def __init__(self, socket: str) -> None:
+        """Name the socket; nothing is asked yet."""
+        self._socket = Path(socket)
+
+    async def grant(self, request: GateRequest, *, now: datetime) -> GateCode:  # noqa: ARG002 - it has its own clock
+        """
+        Return whether an order may be acted on once.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        return GateCode(await self.ask("grant", **request_message(request)))
+
+    async def admit(self, request: GateRequest) -> GateCode:
+        """
+        Return whether an order passes here and now, for somebody who acts himself.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        return GateCode(await self.ask("admit", **request_message(request)))
+
+    async def close_order(self, order_id: str, *, now: datetime) -> None:  # noqa: ARG002 - it has its own clock
+        """
+        Let nothing pass any more under an order.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        await self.ask("close", order_id=order_id)
+
+    async def open(self, *, serial: str, address: MeterAddress, now: datetime) -> RemoteSession:  # noqa: ARG002
+        """
+        Have the gate open a conversation with a meter.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        line = await self._connect()
+        try:
+            await line.ask("open", serial=serial, address=address_message(address))
+        except BaseException:
+            line.close()
+            raise
+        return RemoteSession(line)
+
+    async def ask(self, what: str, **fields: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """
+        Ask one thing over a connection of its own.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        line = await self._connect()
+        try:
+            return await line.ask(what, **fields)
+        finally:
+            line.close()
+
+    async def _connect(self) -> GateLine:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CONNECT_PATIENCE_S
+        while True:
+            try:
+                with short_name(self._socket) as name:
+                    return GateLine(*await asyncio.open_unix_connection(name, limit=LINE_LIMIT))
+            except OSError as problem:
+                if loop.time() > until:
+                    raise _away(problem.strerror or str(problem)) from None
+            await asyncio.sleep(CONNECT_PAUSE_S)
+
+
+def _away(why: object) -> GateAway:
+    return GateAway(
+        f"the gate does not answer ({why}), so nothing passes; start it: bijlighar gate (serve starts it itself)"
+    )

@@ -1,0 +1,187 @@
+"""The gate's process: it listens on a socket that only its own user may open, and answers one question at a time."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bijlighar.base.clock import Clock
+from bijlighar.base.errors import BijligharError
+from bijlighar.headend.errors import BrokenOrder, GateRuns
+from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
+from bijlighar.headend.gate_wire import (
+    LINE_LIMIT,
+    Message,
+    octets_message,
+    parse_address,
+    parse_attribute,
+    parse_request,
+    read_message,
+    short_name,
+    write_message,
+)
+
+log = logging.getLogger(__name__)
+
+LOCK_FILE = "gate.lock"
+PRIVATE_SOCKET = 0o600
+#: How many conversations the gate holds at one time.
+CONNECTIONS_MAX = 256
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What one connection of the head-end has open."""
+
+    session: KeptSession | None = None
+    serial: str = ""
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+
+class UnknownQuestion(BrokenOrder):
+    """The gate was asked what it does not understand."""
+
+    code = "headend.gate-unknown-question"
+
+
+@dataclass(slots=True)
+class GateServer:
+    """Answers the head-end's questions until it is told to stop."""
+
+    keeper: GateKeeper
+    clock: Clock
+    _open: int = field(default=0, init=False)
+
+    async def serve(self, path: Path, *, stop: asyncio.Event) -> None:
+        """
+        Listen on the socket `path` until told to stop.
+
+        :raises GateRuns: if another gate runs on the same folder.
+        """
+        with _only_one(path.parent), _bound(path) as listening:
+            server = await asyncio.start_unix_server(self._talk, sock=listening, limit=LINE_LIMIT)
+            async with server:
+                await stop.wait()
+                server.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = _Talk()
+        self._open += 1
+        try:
+            while self._open <= CONNECTIONS_MAX:
+                message = await read_message(reader)
+                if message is None:
+                    return
+                await write_message(writer, await self._answer(talk, message))
+        except (OSError, BijligharError) as problem:
+            log.warning("a caller of the gate was cut off: %s", problem)
+        finally:
+            self._open -= 1
+            with contextlib.suppress(Exception):
+                talk.close()
+            writer.close()
+
+    async def _answer(self, talk: _Talk, message: Message) -> Message:
+        what = message.get("ask")
+        answer = self._ANSWERS.get(what) if isinstance(what, str) else None
+        try:
+            if answer is None:
+                raise UnknownQuestion(f"the gate does not understand {what!r}")
+            return {"answer": await answer(self, talk, message)}
+        except BijligharError as problem:
+            log.info("%s %s: %s [%s]", what, talk.serial, problem, problem.code)
+            return {"error": problem.code, "text": str(problem)}
+        except (ValueError, KeyError, TypeError) as problem:
+            log.warning("%s: a broken question (%r)", what, problem)
+            return {"error": UnknownQuestion.code, "text": f"the question {what!r} is broken ({problem!r})"}
+
+    async def _grant(self, _talk: _Talk, message: Message) -> str:
+        request = parse_request(message)
+        code = await self.keeper.grant(request, now=self.clock.now())
+        log.info("%s of %s for %s: %s", request.action, request.order_id, request.serial, code.value)
+        return code.value
+
+    async def _admit(self, _talk: _Talk, message: Message) -> str:
+        request = parse_request(message)
+        code = self.keeper.admit(request, now=self.clock.now())
+        log.info("%s of %s for %s: %s", request.action, request.order_id, request.serial, code.value)
+        return code.value
+
+    async def _close(self, _talk: _Talk, message: Message) -> None:
+        await self.keeper.close_order(str(message["order_id"]), now=self.clock.now())
+
+    async def _open_meter(self, talk: _Talk, message: Message) -> None:
+        talk.close()
+        talk.serial = str(message["serial"])
+        talk.session = await self.keeper.open(
+            serial=talk.serial, address=parse_address(message["address"]), now=self.clock.now()
+        )
+
+    async def _relay(self, talk: _Talk, _message: Message) -> Message:
+        relay = await _session(talk).read_relay()
+        return {
+            "output_state": relay.output_state,
+            "control_state": relay.control_state,
+            "control_mode": relay.control_mode,
+        }
+
+    async def _get(self, talk: _Talk, message: Message) -> str | None:
+        return octets_message(await _session(talk).get_if_any(parse_attribute(message["attribute"])))
+
+    async def _act(self, talk: _Talk, message: Message) -> int:
+        return await _session(talk).act(str(message["order_id"]), now=self.clock.now())
+
+    async def _release(self, talk: _Talk, _message: Message) -> tuple[int, int]:
+        session = _session(talk)
+        await session.release()
+        octets = session.octets
+        talk.close()
+        return octets
+
+    _ANSWERS: ClassVar[Mapping[str, Callable[..., Awaitable[Any]]]] = {
+        "grant": _grant,
+        "admit": _admit,
+        "close": _close,
+        "open": _open_meter,
+        "relay": _relay,
+        "get": _get,
+        "act": _act,
+        "release": _release,
+    }
+
+
+def _session(talk: _Talk) -> KeptSession:
+    if talk.session is None:
+        raise UnknownQuestion("no conversation with a meter is open")
+    return talk.session
+
+
+@contextlib.contextmanager
+def _bound(path: Path) -> Iterator[socket.socket]:
+    """Yield a socket at `path` that only our own user may open."""
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        with short_name(path) as name:
+            listening.bind(name)
+        path.chmod(PRIVATE_SOCKET)
+        yield listening
+    path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    with (folder / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GateRuns(f"a gate already runs on {folder}; stop it first") from None
+        yield
