@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from bijlighar.headend import control_store, gate_store
 from bijlighar.headend.control_store import HeldCommand
-from bijlighar.headend.errors import UnknownCommand
+from bijlighar.headend.errors import BrokenOrder, UnknownCommand
 from bijlighar.headend.model import (
     FINAL,
     CommandEvent,
@@ -40,8 +40,12 @@ def queue_control(
     Queue a signed order in the caller's transaction and return whether it is new; a known order changes nothing.
 
     The command is not sent after `not_after`, and never after the order itself expires.
+
+    :raises BrokenOrder: if the order is for no relay.
     """
     order = signed.order
+    if order.action not in KINDS:
+        raise BrokenOrder(f"an order to {order.action} is for no relay")
     until = order.expires_at if not_after is None else min(not_after, order.expires_at)
     if not control_store.add(connection, signed=signed, not_after=until, now=now):
         return False

@@ -145,3 +145,9 @@ class GateRuns(HeadEndError):
     """Another gate runs on the same folder."""
 
     code = "headend.gate-runs"
+
+
+class WrongFirmware(HeadEndError):
+    """A meter does not verify an image, or does not run it after all."""
+
+    code = "headend.wrong-firmware"

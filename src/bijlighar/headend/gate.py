@@ -19,11 +19,19 @@ from bijlighar.headend.model import (
     GateCode,
     GateRequest,
     SignedOrder,
+    StepCounts,
 )
 from bijlighar.headend.orders import is_signed
 
 #: An order dated further ahead than the clocks of two computers differ is not believed.
 CLOCK_ALLOWANCE = timedelta(minutes=5)
+#: What is done to a meter itself: by two persons, and until the order is closed it goes on where it was broken off.
+UPKEEP = frozenset({ControlAction.CHANGE_KEYS, ControlAction.FIRMWARE})
+#: What is sent to 10 meters goes to 100 more only after these were read back, then to 1,000 more, and so on by 1,000.
+STEPS = (10, 110, 1_110)
+STEP_AFTER = 1_000
+#: Of a step so much must have been read back well [%]; a single one that was read back wrong stops everything.
+STEP_PCT_MIN = 90
 ONE_HOUR = timedelta(hours=1)
 ONE_DAY = timedelta(days=1)
 
@@ -73,6 +81,22 @@ def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
     return GateCode.ADMITTED
 
 
+def step_has_room(counts: StepCounts) -> bool:
+    """
+    Return whether one more meter may get an image, by how those of the steps before have come out.
+
+    >>> [step_has_room(StepCounts(sent=10, good=good, bad=0)) for good in (8, 9)]
+    [False, True]
+    >>> step_has_room(StepCounts(sent=3, good=2, bad=1))
+    False
+    """
+    ends = [end for end in STEPS if end <= counts.sent]
+    done = ends[-1] if ends else 0
+    if done == STEPS[-1]:
+        done += (counts.sent - done) // STEP_AFTER * STEP_AFTER
+    return not counts.bad and counts.good * 100 >= done * STEP_PCT_MIN
+
+
 def admit(
     connection: Connection,
     *,
@@ -111,7 +135,7 @@ def use(connection: Connection, *, order_id: str, serial: str, now: datetime) ->
     """
     Record that the octets of an admitted order are about to leave; return the decision and the order's action.
 
-    All but a reconnection are used once.
+    A disconnection is used once; the others until they are closed.
     """
     gate_store.lock(connection)
     found = gate_store.admitted_action(connection, order_id=order_id, serial=serial)
@@ -119,7 +143,8 @@ def use(connection: Connection, *, order_id: str, serial: str, now: datetime) ->
         return GateCode.NOT_GRANTED, ""
     _, ended = gate_store.admission(connection, order_id=order_id)
     used = gate_store.is_used(connection, order_id=order_id)
-    if ended or (used and found != ControlAction.RECONNECT.value):
+    repeatable = {ControlAction.RECONNECT.value, *(action.value for action in UPKEEP)}
+    if ended or (used and found not in repeatable):
         return GateCode.USED, found
     gate_store.mark_used(connection, order_id=order_id, now=now)
     return GateCode.ADMITTED, found
@@ -133,7 +158,7 @@ def _admit_once(
     passed, ended = gate_store.admission(connection, order_id=order.order_id)
     if passed:
         unused = may_resume and not gate_store.is_used(connection, order_id=order.order_id)
-        again = not ended and (unused or order.action is ControlAction.RECONNECT)
+        again = not ended and (unused or order.action is not ControlAction.DISCONNECT)
         return GateCode.ADMITTED if again else GateCode.USED
     feeder = request.feeder or order.feeder or ""
     if order.action is ControlAction.DISCONNECT:
@@ -143,6 +168,11 @@ def _admit_once(
         code = under_ceilings(ceilings=ceilings, counts=counts)
         if code is not GateCode.ADMITTED:
             return code
+    if order.action is ControlAction.FIRMWARE:
+        image = order.detail or ""
+        if not step_has_room(gate_store.step_counts(connection, image=image)):
+            return GateCode.STEP
+        gate_store.mark_image(connection, order_id=order.order_id, image=image)
     gate_store.mark_admitted(
         connection,
         order_id=order.order_id,
@@ -156,6 +186,7 @@ def _admit_once(
 
 def _has_four_eyes(signed: SignedOrder) -> bool:
     order = signed.order
-    if order.action is not ControlAction.DISCONNECT or order.reason is not ControlReason.ARREARS:
+    for_arrears = order.action is ControlAction.DISCONNECT and order.reason is ControlReason.ARREARS
+    if not for_arrears and order.action not in UPKEEP:
         return True
     return bool(order.approved_by) and order.approved_by != order.issued_by

@@ -12,6 +12,7 @@ from bijlighar.headend.gate_wire import (
     Told,
     address_message,
     attribute_message,
+    octets_message,
     parse_octets,
     read_message,
     request_message,
@@ -141,6 +142,31 @@ class RemoteGate:
         :raises HeadEndError: if the gate does not answer, or tells of a failure.
         """
         await self.ask("close", order_id=order_id)
+
+    async def change_keys(self, *, order_id: str, serial: str, address: MeterAddress) -> None:
+        """
+        Have the gate give a meter new keys for client 48, under an order that it has granted.
+
+        :raises HeadEndError: if the gate does not answer, refuses, or tells of a failure; asked again, it goes on.
+        """
+        await self.ask("change_keys", order_id=order_id, serial=serial, address=address_message(address))
+
+    async def send_firmware(
+        self, *, order_id: str, serial: str, address: MeterAddress, version: str, image: bytes
+    ) -> None:
+        """
+        Have the gate bring firmware into a meter, under an order that it has granted.
+
+        :raises HeadEndError: if the gate does not answer, refuses, or tells of a failure; asked again, it goes on.
+        """
+        await self.ask(
+            "firmware",
+            order_id=order_id,
+            serial=serial,
+            address=address_message(address),
+            version=version,
+            image=octets_message(image),
+        )
 
     async def open(self, *, serial: str, address: MeterAddress, now: datetime) -> RemoteSession:  # noqa: ARG002
         """

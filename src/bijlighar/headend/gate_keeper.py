@@ -12,9 +12,10 @@ from types import MappingProxyType
 from sqlalchemy.exc import DBAPIError
 
 from bijlighar.dlms import axdr, is15959
-from bijlighar.dlms.cosem import Attribute
+from bijlighar.dlms.cosem import Attribute, Method
+from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.headend import contact, gate, gate_store, keys_store
-from bijlighar.headend.errors import ClosedGateStore, GateRefusal
+from bijlighar.headend.errors import AssociationRefused, ClosedGateStore, GateRefusal
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import (
     CLIENT_SETTING,
@@ -22,9 +23,10 @@ from bijlighar.headend.model import (
     GateCode,
     GateRequest,
     MeterAddress,
+    MeterKeys,
     RelayReading,
 )
-from bijlighar.headend.session import MeterSession
+from bijlighar.headend.session import MeterSession, client_security, open_session
 from bijlighar.headend.wording import words_of
 from bijlighar.storage.engine import Database
 
@@ -75,7 +77,20 @@ class KeptSession:
         :raises AccessRefused: if the meter answers with a failure of the service.
         """
         action = self._keeper.use(order_id=order_id, serial=self._serial, now=now)
+        if action not in METHODS:
+            self._keeper.log_refusal(
+                order_id=order_id, serial=self._serial, code=GateCode.WRONG_ACTION, now=now
+            )
+            raise refusal(GateCode.WRONG_ACTION)
         return await self._session.act(METHODS[action], METHOD_PARAMETER)
+
+    async def perform(self, method: Method, parameters: bytes) -> int:
+        """
+        Invoke a method for `gate_upkeep`, which has looked at the order; no caller of the gate reaches this.
+
+        :raises AccessRefused: if the meter answers with a failure of the service.
+        """
+        return await self._session.act(method, parameters)
 
     async def release(self) -> None:
         """End the association in good order."""
@@ -137,7 +152,7 @@ class GateKeeper:
         except DBAPIError as problem:
             raise _no_store(problem) from None
 
-    async def open(self, *, serial: str, address: MeterAddress, now: datetime) -> KeptSession:  # noqa: ARG002 - the port's
+    async def open(self, *, serial: str, address: MeterAddress, now: datetime) -> KeptSession:
         """
         Open a conversation with a meter.
 
@@ -146,15 +161,86 @@ class GateKeeper:
         """
         self.head_end.forget(serial)  # its keys may have been replaced in the store by somebody else
         try:
+            return await self._open(serial=serial, address=address)
+        except (AssociationRefused, RemoteProtocolError):
+            pending = self.change_of(serial)
+            if pending is None:
+                raise
+            # New keys were on their way and the answer was lost: the meter has them if it lets us in with them.
+            session = await self.open_with(pending, address=address)
+            self.end_change(pending, now=now)
+            return session
+
+    async def open_with(self, keys: MeterKeys, *, address: MeterAddress) -> KeptSession:
+        """
+        Open a conversation with a meter by keys that it may have or not.
+
+        :raises BijligharError: if it cannot be reached, is silent or refuses.
+        """
+        await self._prepare(serial=keys.serial, address=address)
+        head_end = self.head_end
+        security = client_security(
+            client=CLIENT_SETTING,
+            keys=keys,
+            system_title=head_end.settings.system_title,
+            next_counter=head_end.counters.source(meter=keys.serial, client=CLIENT_SETTING),
+            received_counter=-1,
+        )
+        session = await open_session(
+            address=address,
+            client=CLIENT_SETTING,
+            security=security,
+            name=keys.serial,
+            settings=head_end.settings,
+        )
+        return KeptSession(keeper=self, serial=keys.serial, session=session)
+
+    def keys(self, serial: str) -> MeterKeys:
+        """
+        Return what commands a meter.
+
+        :raises BijligharError: if its keys are absent or do not open.
+        """
+        self.head_end.forget(serial)
+        problems = self.head_end.load(meters=[serial], client=CLIENT_SETTING)
+        if serial in problems:
+            raise problems[serial]
+        return self.head_end.keys(serial)
+
+    def change_of(self, serial: str) -> MeterKeys | None:
+        """Return the keys that are on their way into a meter, None if none are."""
+        with self.store.read() as connection:
+            return keys_store.change_of(
+                connection,
+                keys=self.keys(serial),
+                key_encryption_key=self.head_end.settings.key_encryption_key,
+            )
+
+    def end_change(self, keys: MeterKeys, *, now: datetime) -> None:
+        """Make keys that the meter has proved to have its keys."""
+        with self.store.write() as connection:
+            keys_store.end_change(
+                connection,
+                keys=keys,
+                key_encryption_key=self.head_end.settings.key_encryption_key,
+                now=now,
+            )
+        self.head_end.forget(keys.serial)
+
+    async def _open(self, *, serial: str, address: MeterAddress) -> KeptSession:
+        await self._prepare(serial=serial, address=address)
+        session = await contact.open_prepared(
+            self.head_end, meter=serial, address=address, client=CLIENT_SETTING
+        )
+        return KeptSession(keeper=self, serial=serial, session=session)
+
+    async def _prepare(self, *, serial: str, address: MeterAddress) -> None:
+        try:
             problems = await contact.prepare(self.head_end, meters={serial: address}, client=CLIENT_SETTING)
         except DBAPIError as problem:
             raise _no_store(problem) from None
         if serial in problems:
             raise problems[serial]
-        session = await contact.open_prepared(
-            self.head_end, meter=serial, address=address, client=CLIENT_SETTING
-        )
-        return KeptSession(keeper=self, serial=serial, session=session)
 
     def use(self, *, order_id: str, serial: str, now: datetime) -> str:
         """
@@ -175,6 +261,11 @@ class GateKeeper:
         if code is not GateCode.ADMITTED:
             raise refusal(code)
         return action
+
+    def log_refusal(self, *, order_id: str, serial: str, code: GateCode, now: datetime) -> None:
+        """Record that an admitted order was shown for something that it does not say."""
+        with self.store.write() as connection:
+            gate_store.log(connection, order_id=order_id, serial=serial, action="", code=code, now=now)
 
     def heard(self, *, serial: str, counter: int) -> None:
         """Remember the last counter of a meter that held."""
@@ -203,6 +294,8 @@ class GateKeeper:
             raise _no_store(problem) from None
 
     def _is_on_factory_keys(self, request: GateRequest) -> bool:
+        if request.action is ControlAction.CHANGE_KEYS:
+            return False
         self.head_end.forget(request.serial)
         problems = self.head_end.load(meters=[request.serial], client=CLIENT_SETTING)
         return not problems and self.head_end.keys(request.serial).factory

@@ -12,14 +12,17 @@ from typing import Any, ClassVar
 
 from bijlighar.base.clock import Clock
 from bijlighar.base.errors import BijligharError
+from bijlighar.headend import gate_upkeep
 from bijlighar.headend.errors import BrokenOrder, GateRuns
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
+from bijlighar.headend.gate_upkeep import Firmware
 from bijlighar.headend.gate_wire import (
     LINE_LIMIT,
     Message,
     octets_message,
     parse_address,
     parse_attribute,
+    parse_octets,
     parse_request,
     read_message,
     short_name,
@@ -147,6 +150,26 @@ class GateServer:
         talk.close()
         return octets
 
+    async def _change_keys(self, _talk: _Talk, message: Message) -> None:
+        await gate_upkeep.change_keys(
+            self.keeper,
+            order_id=str(message["order_id"]),
+            serial=str(message["serial"]),
+            address=parse_address(message["address"]),
+            now=self.clock.now(),
+        )
+
+    async def _firmware(self, _talk: _Talk, message: Message) -> None:
+        firmware = Firmware(version=str(message["version"]), octets=parse_octets(message["image"]) or b"")
+        await gate_upkeep.send_firmware(
+            self.keeper,
+            order_id=str(message["order_id"]),
+            serial=str(message["serial"]),
+            address=parse_address(message["address"]),
+            firmware=firmware,
+            now=self.clock.now(),
+        )
+
     _ANSWERS: ClassVar[Mapping[str, Callable[..., Awaitable[Any]]]] = {
         "grant": _grant,
         "admit": _admit,
@@ -156,6 +179,8 @@ class GateServer:
         "get": _get,
         "act": _act,
         "release": _release,
+        "change_keys": _change_keys,
+        "firmware": _firmware,
     }
 
 

@@ -5,13 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, String, Table, func, select, update
 
-from bijlighar.headend.model import AdmittedCounts, ControlAction, GateCode, GateEntry
+from bijlighar.headend.model import AdmittedCounts, ControlAction, GateCode, GateEntry, StepCounts
 from bijlighar.storage import sequences
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
 GATE_SEQUENCE = "headend.gate"
+BEGUN, GOOD, BAD = "begun", "good", "bad"
 #: Stands for the action of an order that was taken back before it was shown.
 REVOKED = "revoked"
 
@@ -35,6 +36,15 @@ _use = Table(
     Column("used_at", Moment, nullable=False),
 )
 
+#: The images let to meters; `outcome` is empty until the meter was read back.
+_image = Table(
+    "headend_gate_image",
+    metadata,
+    Column("order_id", String(200), primary_key=True),
+    Column("image", String(200), nullable=False, index=True),
+    Column("outcome", String(8), nullable=False),
+)
+
 _log = append_only(
     Table(
         "headend_gate_log",
@@ -48,7 +58,7 @@ _log = append_only(
     )
 )
 
-TABLES = (_order, _use, _log)
+TABLES = (_order, _use, _image, _log)
 
 
 def lock(connection: Connection) -> None:
@@ -79,6 +89,43 @@ def mark_used(connection: Connection, *, order_id: str, now: datetime) -> None:
     """Record that the order's octets are about to leave."""
     statement = insert_for(connection, _use).values(order_id=order_id, used_at=now)
     connection.execute(statement.on_conflict_do_nothing(index_elements=[_use.c.order_id]))
+
+
+def step_counts(connection: Connection, *, image: str) -> StepCounts:
+    """Return to how many meters an image was let, and how they were read back."""
+    statement = (
+        select(_image.c.outcome, func.count()).where(_image.c.image == image).group_by(_image.c.outcome)
+    )
+    found: dict[str, int] = {outcome: count for outcome, count in connection.execute(statement)}
+    return StepCounts(sent=sum(found.values()), good=found.get(GOOD, 0), bad=found.get(BAD, 0))
+
+
+def mark_image(connection: Connection, *, order_id: str, image: str) -> None:
+    """Record that an image is let to the meter of an order."""
+    connection.execute(insert_for(connection, _image).values(order_id=order_id, image=image, outcome=""))
+
+
+def image_of(connection: Connection, *, order_id: str) -> str | None:
+    """Return the image that an order lets to its meter."""
+    statement = select(_image.c.image).where(_image.c.order_id == order_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def is_image_begun(connection: Connection, *, order_id: str) -> bool:
+    """Return whether the meter of an order has been told to expect the order's image."""
+    statement = select(_image.c.outcome).where(_image.c.order_id == order_id)
+    return connection.execute(statement).scalar_one_or_none() == BEGUN
+
+
+def begin_image(connection: Connection, *, order_id: str) -> None:
+    """Record that the meter of an order expects the order's image."""
+    connection.execute(update(_image).where(_image.c.order_id == order_id).values(outcome=BEGUN))
+
+
+def mark_read_back(connection: Connection, *, order_id: str, is_good: bool) -> None:
+    """Record how the meter of an order was read back."""
+    outcome = GOOD if is_good else BAD
+    connection.execute(update(_image).where(_image.c.order_id == order_id).values(outcome=outcome))
 
 
 def revoke(connection: Connection, *, order_id: str, now: datetime) -> None:

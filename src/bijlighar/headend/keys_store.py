@@ -43,7 +43,16 @@ _counter = Table(
     Column("received", Whole, nullable=False, server_default="-1"),
 )
 
-TABLES = (_key, _counter)
+#: Keys that are on their way into a meter, which may have taken them or not.
+_change = Table(
+    "headend_key_change",
+    metadata,
+    Column("meter", String(200), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+)
+
+TABLES = (_key, _counter, _change)
 
 
 def store_keys(
@@ -123,6 +132,50 @@ def sealed_keys_of_title(connection: Connection, *, system_title: bytes) -> Seal
     """Return the stored keys of the meter with a system title; None if none has it, or several have."""
     rows = connection.execute(select(_key).where(_key.c.system_title == system_title).limit(2)).all()
     return _sealed(rows[0]) if len(rows) == 1 else None
+
+
+def begin_change(
+    connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None, now: datetime
+) -> None:
+    """Keep new keys beside those that a meter is known to have; once begun, a change keeps its keys."""
+    statement = insert_for(connection, _change).values(
+        meter=keys.serial, sealed=seal(keys=keys, key_encryption_key=key_encryption_key), begun_at=now
+    )
+    connection.execute(statement.on_conflict_do_nothing(index_elements=[_change.c.meter]))
+
+
+def change_of(
+    connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None
+) -> MeterKeys | None:
+    """
+    Return the keys that are on their way into the meter of `keys`, None if none are.
+
+    :raises SealedKeys: if they do not open.
+    """
+    statement = select(_change.c.sealed).where(_change.c.meter == keys.serial)
+    sealed = connection.execute(statement).scalar_one_or_none()
+    if sealed is None:
+        return None
+    return unseal(
+        serial=keys.serial,
+        system_title=keys.system_title,
+        url=keys.url,
+        sealed=bytes(sealed),
+        key_encryption_key=key_encryption_key,
+    )
+
+
+def end_change(
+    connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None, now: datetime
+) -> None:
+    """Make new keys, which the meter has proved to have, its keys."""
+    store_keys(connection, keys=[keys], key_encryption_key=key_encryption_key, now=now)
+    connection.execute(_change.delete().where(_change.c.meter == keys.serial))
+
+
+def meters_in_change(connection: Connection) -> frozenset[str]:
+    """Return the serials of every meter whose keys are being changed."""
+    return frozenset(connection.execute(select(_change.c.meter)).scalars())
 
 
 def meters_with_keys(connection: Connection) -> frozenset[str]:

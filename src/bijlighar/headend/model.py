@@ -13,10 +13,12 @@ FAMILIES = 7  # event families of IS 15959: voltage, current, power, transaction
 
 
 class ControlAction(StrEnum):
-    """What a control order does to the relay."""
+    """What an order does: to the relay, or to the meter's own keys and firmware."""
 
     DISCONNECT = "disconnect"
     RECONNECT = "reconnect"
+    CHANGE_KEYS = "change-keys"
+    FIRMWARE = "firmware"
 
 
 class ControlReason(StrEnum):
@@ -32,7 +34,11 @@ class ControlReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlOrder:
-    """The order to open or close one relay once, before it expires."""
+    """
+    The order to do one thing to one meter once, before it expires.
+
+    `detail` of an order for firmware is the SHA-256 of the image in hex; of the others there is none.
+    """
 
     order_id: str
     serial: str
@@ -43,6 +49,7 @@ class ControlOrder:
     expires_at: datetime
     issued_by: str
     approved_by: str | None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +202,8 @@ class GateCode(StrEnum):
     CEILING_DAY = "headend.gate-ceiling-day"
     BROKEN = "headend.gate-broken"
     NOT_GRANTED = "headend.gate-not-granted"
+    STEP = "headend.gate-step"
+    WRONG_IMAGE = "headend.gate-wrong-image"
     FACTORY_KEYS = "headend.gate-factory-keys"
     AWAY = "headend.gate-away"
     NO_STORE = "headend.gate-no-store"
@@ -231,6 +240,15 @@ class AdmittedCounts:
     hour: int
     feeder_hour: int
     day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCounts:
+    """To how many meters an image was let, how many were read back with it, and how many without."""
+
+    sent: int
+    good: int
+    bad: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

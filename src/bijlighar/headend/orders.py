@@ -30,6 +30,7 @@ def order_document(order: ControlOrder) -> dict[str, str | None]:
         "expires_at": _time_text(order.expires_at),
         "issued_by": order.issued_by,
         "approved_by": order.approved_by,
+        **({} if order.detail is None else {"detail": order.detail}),
     }
 
 
@@ -106,6 +107,7 @@ def parse_order(document: Mapping[str, object]) -> ControlOrder:
             expires_at=parse_moment(_text(document["expires_at"])),
             issued_by=_text(document["issued_by"]),
             approved_by=_text_or_none(document["approved_by"]),
+            detail=_text_or_none(document.get("detail")),
         )
     except (KeyError, ValueError, TypeError, InvalidValue) as problem:
         raise BrokenOrder(f"the control order cannot be understood ({problem})") from None
@@ -116,7 +118,10 @@ def parse_order(document: Mapping[str, object]) -> ControlOrder:
 def _check(order: ControlOrder) -> None:
     if not order.order_id or not order.serial or not order.issued_by:
         raise BrokenOrder("a control order needs a number, a meter and who issued it")
-    texts = (order.order_id, order.serial, order.issued_by, order.approved_by or "", order.feeder or "")
+    texts = (
+        *(order.order_id, order.serial, order.issued_by),
+        *(text or "" for text in (order.approved_by, order.feeder, order.detail)),
+    )
     if any(len(text) > TEXT_LIMIT for text in texts):
         raise BrokenOrder(f"a text of the control order is longer than {TEXT_LIMIT} characters")
     if order.issued_at.tzinfo is None or order.expires_at.tzinfo is None:

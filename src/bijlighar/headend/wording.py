@@ -113,6 +113,13 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
             hi="मीटर में अब भी कारख़ाने की कुंजियाँ हैं; पहले कुंजियाँ बदलें",
             en="the meter is still on factory keys; change its keys first",
         ),
+        "headend.gate-wrong-image": Words(
+            hi="आदेश किसी दूसरे फ़र्मवेयर का है", en="the order is for another image of firmware"
+        ),
+        "headend.gate-step": Words(
+            hi="इस फ़र्मवेयर के पिछले चरण के मीटर अभी पढ़कर जाँचे नहीं गए",
+            en="the meters of the step before have not been read back with this firmware",
+        ),
         "headend.gate-away": Words(
             hi="गेट चालू नहीं है, इसलिए कुछ नहीं भेजा गया", en="the gate does not run, so nothing passes"
         ),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bijlighar.base.period import epoch_seconds, moment_of
-from bijlighar.dlms import axdr, clock, cosem, is15959
+from bijlighar.dlms import axdr, clock, cosem, is15959, upkeep
 from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, ByEntry, ByRange, DataAccess, Selection
 from bijlighar.dlms.errors import RemoteProtocolError
@@ -29,6 +29,7 @@ from bijlighar.simulator.rows import (
 )
 from bijlighar.simulator.state import CONTROL_MODE, FAMILIES
 from bijlighar.simulator.statusword import STATUS_WORD_BITS
+from bijlighar.simulator.upkeep import Upkeep
 from bijlighar.simulator.wiring import DAY_S
 
 DATA, REGISTER, EXTENDED_REGISTER, PROFILE, CLOCK_CLASS, RELAY_CLASS, LIMITER_CLASS = 1, 3, 4, 7, 8, 70, 71
@@ -120,6 +121,7 @@ class MeterObjects:
         """Answer from `live`."""
         self._live = live
         self._rows = Rows(live)
+        self.upkeep = Upkeep(live)
 
     def get(self, device_index: int, client: int, request: GetRequest) -> GetResult:
         """Return the answer of a meter to a GET of a client."""
@@ -134,6 +136,9 @@ class MeterObjects:
         method = request.method
         if client != is15959.UTILITY:
             return ActionResult(result=ActionOutcome.READ_WRITE_DENIED)
+        if method.class_id in (upkeep.SECURITY_SETUP, upkeep.IMAGE_TRANSFER):
+            device = self._live.town.devices[device_index]
+            return ActionResult(result=self.upkeep.act(device, method, request.parameters))
         if not self._live.wiring.has_relay[device_index] or method not in (
             is15959.DISCONNECT,
             is15959.RECONNECT,
@@ -310,6 +315,9 @@ class MeterObjects:
         }
         return values.get(index)
 
+    def _read_image(self, device: Device, obis: Obis, index: int) -> bytes | None:
+        return self.upkeep.image_attribute(device, index) if obis == upkeep.IMAGE else None
+
     def _read_measured(self, device: Device, attribute: Attribute) -> bytes | None:
         """Return an attribute of an object that stands in some profile, from what the meter shows now."""
         model = self._model(device)
@@ -333,6 +341,7 @@ class MeterObjects:
         DATA: _read_data,
         CLOCK_CLASS: _read_clock,
         RELAY_CLASS: _read_relay,
+        upkeep.IMAGE_TRANSFER: _read_image,
     }
 
     def _model(self, device: Device) -> MeterModel:
@@ -340,12 +349,15 @@ class MeterObjects:
 
     def _nameplate_cell(self, device: Device, column: Column) -> bytes:
         is_other = self._live.has_fault(device.index, "other_firmware")
+        running = self.upkeep.firmware(device)
+        if is_other and running == FIRMWARE:
+            running = OTHER_FIRMWARE
         number, category = _METER_TYPES[device.kind]
         cells = {
             "serial": axdr.octet_string(device.serial.encode()),
             "device_id": axdr.octet_string(device.serial.encode()),
             "maker": axdr.octet_string(MAKER_NAME.encode()),
-            "firmware": axdr.octet_string((OTHER_FIRMWARE if is_other else FIRMWARE).encode()),
+            "firmware": axdr.octet_string(running.encode()),
             "meter_type": axdr.unsigned(number),
             "category": axdr.octet_string(category.encode()),
             "current_rating": axdr.octet_string(f"5-{device.rated_amp}A".encode()),

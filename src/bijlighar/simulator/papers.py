@@ -95,6 +95,7 @@ def keys_json(*, town: Town, host: str, port: int, scheme: str = "tcp") -> str:
                 "ak": device.authentication_key.hex(),
                 "lls": device.reader_secret.decode(),
                 "hls": device.setting_key.decode(),
+                "master": device.master_key.hex(),
             }
             for device in town.devices
             if device.listens is not None

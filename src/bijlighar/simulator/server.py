@@ -255,7 +255,7 @@ class MeterConnection(asyncio.Protocol):
             return None
         live, index = self._meters.live, self._device
         device = live.town.devices[index]
-        key = device.encryption_key
+        key, authentication_key = self._meters.objects.upkeep.keys(device, client)
         if live.has_fault(index, "wrong_key"):
             key = bytes(octet ^ 0x5A for octet in key)
         return Security(
@@ -264,7 +264,7 @@ class MeterConnection(asyncio.Protocol):
             ciphered=True,
             own_title=device.system_title,
             ek=key,
-            ak=device.authentication_key,
+            ak=authentication_key,
             next_counter=lambda: live.next_counter(index),
             received_counter=live.received_counter(index, client),
         )
