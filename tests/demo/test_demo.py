@@ -15,10 +15,10 @@ from bijlighar.demo.setup import Plan
 from bijlighar.runtime.home import Home
 
 SEED = 7
-MOMENTS_SHORT = 5
+MOMENTS_SHORT = 6
 MOMENTS_LONG = 20
-#: What may die: the meters, the providers, the three processes of the system.
-VICTIMS = ("meters", "providers", "web", "headend", "worker")
+#: What may die: the meters, the providers, the four processes of the system.
+VICTIMS = ("meters", "providers", "gate", "web", "headend", "worker")
 
 
 class Saboteur:

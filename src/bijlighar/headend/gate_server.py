@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -63,6 +63,7 @@ class GateServer:
     keeper: GateKeeper
     clock: Clock
     _open: int = field(default=0, init=False)
+    _busy: dict[str, tuple[asyncio.Lock, int]] = field(default_factory=dict, init=False)
 
     async def serve(self, path: Path, *, stop: asyncio.Event) -> None:
         """
@@ -151,24 +152,41 @@ class GateServer:
         return octets
 
     async def _change_keys(self, _talk: _Talk, message: Message) -> None:
-        await gate_upkeep.change_keys(
-            self.keeper,
-            order_id=str(message["order_id"]),
-            serial=str(message["serial"]),
-            address=parse_address(message["address"]),
-            now=self.clock.now(),
-        )
+        serial = str(message["serial"])
+        async with self._alone_with(serial):
+            await gate_upkeep.change_keys(
+                self.keeper,
+                order_id=str(message["order_id"]),
+                serial=serial,
+                address=parse_address(message["address"]),
+                now=self.clock.now(),
+            )
 
     async def _firmware(self, _talk: _Talk, message: Message) -> None:
         firmware = Firmware(version=str(message["version"]), octets=parse_octets(message["image"]) or b"")
-        await gate_upkeep.send_firmware(
-            self.keeper,
-            order_id=str(message["order_id"]),
-            serial=str(message["serial"]),
-            address=parse_address(message["address"]),
-            firmware=firmware,
-            now=self.clock.now(),
-        )
+        serial = str(message["serial"])
+        async with self._alone_with(serial):
+            await gate_upkeep.send_firmware(
+                self.keeper,
+                order_id=str(message["order_id"]),
+                serial=serial,
+                address=parse_address(message["address"]),
+                firmware=firmware,
+                now=self.clock.now(),
+            )
+
+    @contextlib.asynccontextmanager
+    async def _alone_with(self, serial: str) -> AsyncIterator[None]:
+        """Wait until nobody else changes a meter: a head-end that died may have left one such work going on."""
+        lock, others = self._busy.get(serial, (asyncio.Lock(), 0))
+        self._busy[serial] = (lock, others + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            _, users = self._busy.pop(serial)
+            if users > 1:
+                self._busy[serial] = (lock, users - 1)
 
     _ANSWERS: ClassVar[Mapping[str, Callable[..., Awaitable[Any]]]] = {
         "grant": _grant,

@@ -35,6 +35,7 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
+from bijlighar.headend.upkeep import change_keys, send_firmware
 from bijlighar.storage.engine import Database
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "adopt_keys",
     "ask_reading",
     "cancel_control",
+    "change_keys",
     "collect_due",
     "field_title",
     "keys_of_url",
@@ -66,6 +68,7 @@ __all__ = [
     "read_keys_file",
     "recover",
     "run_control_due",
+    "send_firmware",
     "serve_gate",
     "shipped_contract",
     "sign_order",

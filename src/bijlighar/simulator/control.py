@@ -142,6 +142,7 @@ class Control:
             "listening": self._meters.listening,
             "silent": self._quiet.serials(),
             "sessions": self._meters.sessions,
+            "replayed": self._meters.replayed,
             "relays_open": open_relays,
             "feeders_failed": feeders.failed(live),
             "pushes": self._pushes(),

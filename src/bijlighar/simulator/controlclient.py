@@ -129,6 +129,7 @@ class TownControl:
             listening=answer["listening"],
             silent=tuple(answer["silent"]),
             sessions=answer["sessions"],
+            replayed=answer["replayed"],
             relays_open=tuple(answer["relays_open"]),
             feeders_failed=tuple(answer["feeders_failed"]),
             pushes=Pushes(**answer["pushes"]),

@@ -12,7 +12,7 @@ from functools import partial
 from typing import cast
 
 from bijlighar.base.errors import BijligharError
-from bijlighar.dlms.errors import RemoteProtocolError
+from bijlighar.dlms.errors import RemoteProtocolError, Replayed
 from bijlighar.dlms.event import (
     ActionRequest,
     AssociationAccepted,
@@ -56,6 +56,7 @@ class Meters:
         self.framing = framing
         self.quiet = quiet
         self.sessions = 0
+        self.replayed = 0
         self.ticks = 0
         self.open_connections: set[MeterConnection] = set()
         #: The connections that the modem holds which meters with the fault `shared_modem` share.
@@ -183,6 +184,7 @@ class MeterConnection(asyncio.Protocol):
             try:
                 event = association.next_event()
             except RemoteProtocolError as problem:
+                self._meters.replayed += isinstance(problem, Replayed)
                 line.write(association.data_to_send() + association.refusal(problem))
                 if association.broken or self._received > LONGEST_INPUT:
                     transport.close()
