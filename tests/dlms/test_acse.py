@@ -109,6 +109,14 @@ class TestReading:
         with pytest.raises(Truncated):
             acse.decode_aarq(bytes.fromhex("6084000fffff"))
 
+    @pytest.mark.parametrize("result", ["0201c2", "02020080", "0204ffffffff"])
+    def test_refuses_a_result_that_is_none(self, result):
+        rest = "a305a103020100be10040e0800065f1f0400001e1d04c80007"
+        body = "a109060760857405080101" + f"a2{len(result) // 2:02x}{result}" + rest
+
+        with pytest.raises(Malformed):
+            acse.decode_aare(bytes.fromhex(f"61{len(body) // 2:02x}{body}"))
+
     def test_refuses_a_message_without_bounds(self):
         with pytest.raises(TooLong):
             acse.decode_aarq(b"\x60\x82\x10\x00" + bytes(4096))

@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 PACKAGE = "bijlighar.dlms."
-MAP_OCTETS = 1 << 14
+MAP_OCTETS = 1 << 11
 
 #: One octet a block: 1 where a run has been.
 MAP = bytearray(MAP_OCTETS)
@@ -76,4 +76,5 @@ def install() -> None:
 
 def blocks() -> int:
     """How many blocks are marked."""
+    assert _MARKER.count <= MAP_OCTETS, "the map is too small"
     return _MARKER.count

@@ -29,7 +29,7 @@ def _hang(_signal: int, _frame: FrameType | None) -> None:
     raise Hang
 
 
-def main(arguments: list[str]) -> int:
+def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=float("inf"))
@@ -37,18 +37,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--planted", action="store_true", help="attack a parser that has a fault, to see it found"
     )
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
 
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
     guide.install()
     from bijlighar.dlms.errors import RemoteProtocolError
     from tests.fuzz.seeds import seeds
-    from tests.fuzz.targets import PLANTED, TARGETS
+    from tests.fuzz.targets import COSTLY, PLANTED, TARGETS
 
     randomness = random.Random(options.seed)
     start = seeds()
     chosen = PLANTED if options.planted else TARGETS
     corpora = {name: list(start) for name in chosen}
-    targets = list(chosen.items())
+    turns = [(name, target) for name, target in chosen.items() if name not in COSTLY] * 4
+    turns += [(name, target) for name, target in chosen.items() if name in COSTLY]
     tried, refused, kept, reached = 0, 0, 0, 0
     slowest_s = 0.0
     signal.signal(signal.SIGVTALRM, _hang)
@@ -60,7 +64,7 @@ def main(arguments: list[str]) -> int:
             name, data = waiting.pop()
             target = chosen[name]
         else:
-            name, target = targets[tried % len(targets)]
+            name, target = turns[tried % len(turns)]
             corpus = corpora[name]
             # Half of the time from what was found last: that is where new ground is.
             index = max(randomness.randrange(len(corpus)), randomness.randrange(len(corpus)))

@@ -82,11 +82,14 @@ def _oid_end(oid: bytes, stem: bytes) -> int:
 
 
 def _small_integer(content: bytes) -> int:
-    """Return the value of a BER integer inside `content`."""
+    """Return the value of a BER integer inside `content`: a result or diagnostic, which are few."""
     octets = _inner(content, 0x02)
     if not 0 < len(octets) <= 4:
         raise Malformed("an integer of an association message has a wrong length")
-    return int.from_bytes(octets, "big", signed=True)
+    value = int.from_bytes(octets, "big", signed=True)
+    if not 0 <= value <= 0x7F:
+        raise Malformed(f"{value} is no result or diagnostic of an association")
+    return value
 
 
 def _password(content: bytes) -> bytes:
