@@ -7,12 +7,16 @@ import pytest
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, ByEntry, ByRange, DataAccess
 from bijlighar.dlms.event import (
+    ActionListRequest,
+    ActionListResult,
     ActionRequest,
     ActionResult,
     AssociationRequest,
     GetListRequest,
     GetListResult,
     ServiceFailure,
+    SetListRequest,
+    SetListResult,
     SetRequest,
     SetResult,
 )
@@ -243,6 +247,17 @@ class TestClients:
 
         assert isinstance(answer, SetResult)
         assert answer.result == DataAccess.READ_WRITE_DENIED
+
+    def test_let_nobody_write_or_act_by_lists_what_they_do_not_singly(self, meters, device):
+        written = SetListRequest(items=((IMPORT, None, b"\x06\x00\x00\x00\x01"),) * 2)
+        acted = ActionListRequest(items=((is15959.DISCONNECT, None),))
+        with reader(meters, device) as client:
+            answers = [client.ask(written), client.ask(acted)]
+
+        assert isinstance(answers[0], SetListResult)
+        assert answers[0].results == (DataAccess.READ_WRITE_DENIED,) * 2
+        assert isinstance(answers[1], ActionListResult)
+        assert [result.result for result in answers[1].results] == [DataAccess.READ_WRITE_DENIED]
 
     def test_answer_a_list(self, meters, device):
         asked = ((IMPORT, None), (Attribute(class_id=1, obis=is15959.RELAY), None))

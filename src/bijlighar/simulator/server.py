@@ -14,6 +14,8 @@ from typing import cast
 from bijlighar.base.errors import BijligharError
 from bijlighar.dlms.errors import RemoteProtocolError, Replayed
 from bijlighar.dlms.event import (
+    ActionListRequest,
+    ActionListResult,
     ActionRequest,
     AssociationAccepted,
     AssociationRequest,
@@ -26,6 +28,8 @@ from bijlighar.dlms.event import (
     NeedData,
     Released,
     ReleaseRequest,
+    SetListRequest,
+    SetListResult,
     SetRequest,
 )
 from bijlighar.dlms.security import Mechanism, Security
@@ -233,6 +237,11 @@ class MeterConnection(asyncio.Protocol):
             )
         elif isinstance(event, ActionRequest):
             answer = objects.act(device, client, event)
+        elif isinstance(event, ActionListRequest):
+            calls = [ActionRequest(method=method, parameters=given) for method, given in event.items]
+            answer = ActionListResult(results=tuple(objects.act(device, client, call) for call in calls))
+        elif isinstance(event, SetListRequest):
+            answer = SetListResult(results=(DataAccess.READ_WRITE_DENIED,) * len(event.items))
         elif isinstance(event, SetRequest):
             answer = objects.set(device, client, event)
         elif isinstance(event, AssociationRequest):
