@@ -158,6 +158,14 @@ class TestTransfer:
                 ).encode()
             )
 
+    def test_holds_the_longest_message_that_its_numbers_can_count(self):
+        longest = general_block.octets_in_blocks(64)
+        sender = GeneralTransfer(window=1)
+
+        sender.start(bytes(longest), octets=64)
+
+        assert len(sender._chunks) == general_block.BLOCKS_MAX - 1
+
 
 class TestSession:
     @pytest.mark.parametrize("framing", Framing)

@@ -115,6 +115,15 @@ class TestSetList:
 
         assert pair.client.next_event() == SetListResult(results=(3, 3))
 
+    @pytest.mark.parametrize("answer", ["c501{}00", "c503{}0000000001"])
+    def test_is_not_believed_to_have_succeeded_as_one(self, answer):
+        pair = plain()
+        pair.client.send(SetListRequest(items=((CLOCK, None, axdr.NULL),) * 2))
+        down(pair, answer.format(f"{pair.client._invoke:02x}"))
+
+        with pytest.raises(Unexpected):
+            pair.client.next_event()
+
     def test_with_other_than_one_result_each_is_refused(self):
         pair = plain()
         pair.client.send(SetListRequest(items=((CLOCK, None, axdr.NULL),) * 2))
@@ -159,6 +168,18 @@ class TestAction:
 
         assert pair.exchange(request) == ActionListResult(results=results)
         assert pair.asked[-1] == request
+
+    @pytest.mark.parametrize("code", [0, 3])
+    def test_list_may_be_refused_as_one_and_not_succeed_as_one(self, code):
+        pair = plain()
+        pair.client.send(ActionListRequest(items=((DISCONNECT, None),) * 2))
+        down(pair, f"c701{pair.client._invoke:02x}{code:02x}00")
+
+        if code:
+            assert pair.client.next_event() == ActionListResult(results=(ActionResult(result=3),) * 2)
+        else:
+            with pytest.raises(Unexpected):
+                pair.client.next_event()
 
     def test_answer_in_blocks_may_be_the_value_alone(self):
         pair = plain()

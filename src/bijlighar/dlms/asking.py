@@ -6,6 +6,7 @@ It is pure: it takes messages and gives the octets of the next APDU, not ciphere
 
 from bijlighar.dlms import apdu as apdus
 from bijlighar.dlms import apdu_reading, axdr
+from bijlighar.dlms.cosem import DataAccess
 from bijlighar.dlms.errors import BlockOutOfOrder, LocalProtocolError, RemoteProtocolError, Unexpected
 from bijlighar.dlms.event import (
     ActionListRequest,
@@ -179,6 +180,12 @@ class ClientExchange:
         if found != asked:
             raise Unexpected(f"{found} results came where {asked} were asked for")
 
+    @staticmethod
+    def _check_refusal(result: int) -> None:
+        """A meter that refuses a whole list may say so once; that all of it succeeded it must say for each."""
+        if result == DataAccess.SUCCESS:
+            raise Unexpected("one success came where a list of results should")
+
     # SET.
 
     def _result_of_set(self, message: apdus.Apdu, *, authenticated: bool) -> Result | None:
@@ -186,7 +193,7 @@ class ClientExchange:
         match message:
             case apdus.SetResponseNormal() | apdus.SetResponseLastBlock():
                 if isinstance(request, SetListRequest):
-                    # A meter that refuses the whole list says so once.
+                    self._check_refusal(message.result)
                     results = (message.result,) * len(request.items)
                     return SetListResult(results=results, authenticated=authenticated)
                 return SetResult(result=message.result, authenticated=authenticated)
@@ -215,6 +222,7 @@ class ClientExchange:
             case apdus.ActionResponseNormal():
                 outcome = apdus.MethodResult(message.result, message.data, message.error)
                 if isinstance(request, ActionListRequest):
+                    self._check_refusal(message.result)
                     return self._actions((outcome,) * len(request.items), authenticated=authenticated)
                 return _action(outcome, authenticated=authenticated)
             case apdus.ActionResponseList() if isinstance(request, ActionListRequest):

@@ -67,6 +67,16 @@ def decode_general_block(apdu: bytes) -> GeneralBlock:
     )
 
 
+def octets_in_blocks(octets: int) -> int:
+    """
+    Return how long a message may be [octets] that goes in blocks of at most `octets` octets.
+
+    >>> octets_in_blocks(64)
+    3604370
+    """
+    return (BLOCKS_MAX - 1) * (octets - GENERAL_BLOCK_OVERHEAD_OCTETS)
+
+
 class GeneralTransfer:
     """One APDU on its way out and one on its way in; `replies` are the blocks that must go out now."""
 

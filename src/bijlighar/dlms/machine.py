@@ -20,7 +20,7 @@ from bijlighar.dlms.errors import (
     WrongTitle,
 )
 from bijlighar.dlms.event import AssociationAccepted
-from bijlighar.dlms.general_block import GeneralTransfer
+from bijlighar.dlms.general_block import GeneralTransfer, octets_in_blocks
 from bijlighar.dlms.handshake import ClientHandshake, ServerHandshake
 from bijlighar.dlms.initiate import SUPPORTED, Conformance
 from bijlighar.dlms.life_cycle import LIFE_CYCLE, State, Step
@@ -204,9 +204,10 @@ class Machine:
     @property
     def _room(self) -> int:
         """Return how long an APDU to the peer may be before it is ciphered [octets]."""
+        overhead = GENERAL_OVERHEAD_OCTETS if self._envelope.security.ciphered else 0
         if self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
-            return TRANSFER_OCTETS_MAX
-        return self.max_send_pdu - (GENERAL_OVERHEAD_OCTETS if self._envelope.security.ciphered else 0)
+            return min(TRANSFER_OCTETS_MAX, octets_in_blocks(self.max_send_pdu)) - overhead
+        return self.max_send_pdu - overhead
 
     def _next_invoke(self) -> int:
         self._invoke = self._invoke % 15 + 1
