@@ -43,12 +43,18 @@ class _Runs:
         return marks
 
 
-def with_runs(connection: Connection, block: DayBlock, *, settings: ValidationSettings) -> DayBlock:
-    """Return the block with the days before (after) that only now turn out to be in a long run of one value."""
+def with_runs(
+    connection: Connection, block: DayBlock, *, settings: ValidationSettings
+) -> tuple[DayBlock, Mapping[str, Integers] | None]:
+    """
+    Return the block with the days before (after) that only now turn out to be in a long run of one value.
+
+    And what the days before its own days said, where no row was added.
+    """
     before = values_before(connection, block)
     meters = _run_meters(block, before)
     if not meters:
-        return block
+        return block, before
     runs = _runs(connection, block, meters, settings)
     have = set(zip(block.meters, block.days.tolist(), strict=True))
     new = set()
@@ -64,16 +70,22 @@ def with_runs(connection: Connection, block: DayBlock, *, settings: ValidationSe
                 if inside and end - begin - inside < least:
                     new |= {key for key in keys if key not in have}
     if not new:
-        return block
+        return block, before
     more = readings.raw_rows(connection, keys=sorted(new), minutes=block.minutes)
-    return joined(block, more, np.flatnonzero(more.versions > 0))
+    return joined(block, more, np.flatnonzero(more.versions > 0)), None
 
 
 def look_beside(
-    connection: Connection, block: DayBlock, *, hung: Hangings, settings: ValidationSettings
+    connection: Connection,
+    block: DayBlock,
+    *,
+    hung: Hangings,
+    settings: ValidationSettings,
+    before: Mapping[str, Integers] | None,
 ) -> Beside:
-    """Return what stands beside the rows of a block."""
-    before = values_before(connection, block)
+    """Return what stands beside the rows of a block; `before` is read where it is not known."""
+    if before is None or len(before["wh_import"]) != block.rows:
+        before = values_before(connection, block)
     meters = _run_meters(block, before)
     nowhere = np.zeros(block.quality.shape, dtype=np.bool_)
     runs = _runs(connection, block, meters, settings) if meters else None
@@ -83,7 +95,9 @@ def look_beside(
         zero=nowhere if runs is None else runs.rows(block, runs.zero),
         flat=nowhere if runs is None else runs.rows(block, runs.flat),
         outside=_outside(block, hung),
-        exchanges={row: hung.exchanges[key] for row, key in enumerate(keys) if key in hung.exchanges},
+        exchanges={row: hung.exchanges[key] for row, key in enumerate(keys) if key in hung.exchanges}
+        if hung.exchanges
+        else {},
         categories=tuple(hung.categories.get(meter, "") for meter in block.meters),
         ratio=np.array([hung.ratios.get(meter, 1) for meter in block.meters], dtype=np.int64),
         one_phase=np.array([meter in hung.one_phase for meter in block.meters], dtype=np.bool_),
@@ -98,20 +112,41 @@ def values_before(connection: Connection, block: DayBlock) -> Mapping[str, Integ
     inside = np.array([own.get(key, -1) for key in keys], dtype=np.int64)
     outside = np.flatnonzero(inside < 0)
     there = inside >= 0
-    other = None
+    other: Mapping[str, Integers] = {}
     if len(outside):
-        wanted = [keys[row] for row in outside.tolist()]
-        other = readings.raw_rows(connection, keys=wanted, minutes=block.minutes)
+        other = _rows_before(connection, [keys[row] for row in outside.tolist()], block.minutes)
     values = {}
     for channel in patterns.COMPARED:
-        if channel not in block.values and (other is None or channel not in other.values):
+        if channel != "wh_import" and channel not in block.values and channel not in other:
             continue
         matrix = np.full(block.quality.shape, ABSENT, dtype=np.int64)
         if channel in block.values:
             matrix[there] = block.values[channel][inside[there]]
-        if other is not None and channel in other.values:
-            matrix[outside] = other.values[channel]
+        if channel in other:
+            matrix[outside] = other[channel]
         values[channel] = matrix
+    return values
+
+
+def _rows_before(
+    connection: Connection, keys: Sequence[tuple[str, int]], minutes: int
+) -> Mapping[str, Integers]:
+    """Return rows as measured, in the order of their keys; those of one day in one go."""
+    days = {day for _, day in keys}
+    if len(days) > 1:
+        return readings.raw_rows(connection, keys=keys, minutes=minutes).values
+    (day,) = days
+    place = {meter: row for row, (meter, _) in enumerate(keys)}
+    values: dict[str, Integers] = {}
+    for found in readings.raw_days(
+        connection, meters=list(place), first=day, last=day, channels=patterns.COMPARED
+    ):
+        if found.minutes != minutes:
+            continue
+        rows = np.array([place[meter] for meter in found.meters], dtype=np.int64)
+        for channel, matrix in found.values.items():
+            values[channel] = np.full((len(keys), intervals_per_day(minutes)), ABSENT, dtype=np.int64)
+            values[channel][rows] = matrix
     return values
 
 
@@ -142,11 +177,14 @@ def _runs(
             rows = np.array([place[meter] for meter in found.meters], dtype=np.int64)
             energy[rows, found.days - first] = found.values["wh_import"]
     marks = {}
+    gap_max = settings.zero_run_gap_hours * count // HOURS_PER_DAY
     for flat, hours in ((False, settings.zero_run_hours), (True, settings.flat_run_hours)):
         flags = np.zeros((len(meters), energy.shape[1] * count), dtype=np.bool_)
         length_min = hours * count // HOURS_PER_DAY
         lines = energy.reshape(len(meters), -1)
-        for row, begin, end in patterns.long_runs(values=lines, length_min=length_min, flat=flat):
+        for row, begin, end in patterns.long_runs(
+            values=lines, length_min=length_min, flat=flat, gap_max=gap_max
+        ):
             flags[row, begin:end] = True
         marks[flat] = flags.reshape(energy.shape)
     return _Runs(place=place, first_day=first, zero=marks[False], flat=marks[True])
@@ -162,7 +200,7 @@ def _outside(block: DayBlock, hung: Hangings) -> Flags:
     marks = np.zeros(block.quality.shape, dtype=np.bool_)
     length_s = block.minutes * 60
     for row, (meter, day) in enumerate(zip(block.meters, block.days.tolist(), strict=True)):
-        if meter not in hung.moved:
+        if day not in hung.moved.get(meter, ()):
             continue
         spans = hung.spans.get(meter, ())
         start = midnight_s(day)

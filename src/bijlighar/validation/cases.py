@@ -28,7 +28,7 @@ class Hangings:
     load_w: the sanctioned load as the meter measures it (divided by its multiplier) [W], where it is known.
     ratios: the multipliers that are not 1; categories: of the accounts; one_phase: the meters of a single phase.
     exchanges: by meter and IST day, which other meter came or went and whether this one is the new one.
-    moved: the meters that were hung or taken down on a known day.
+    moved: the IST days on which a meter was hung or taken down.
     """
 
     spans: Mapping[str, tuple[tuple[int, int], ...]]
@@ -39,7 +39,7 @@ class Hangings:
     categories: Mapping[str, str] = field(default_factory=dict)
     one_phase: frozenset[str] = frozenset()
     exchanges: Mapping[tuple[str, int], tuple[str, bool]] = field(default_factory=dict)
-    moved: frozenset[str] = frozenset()
+    moved: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def hung_on(self, meter: str, day: int) -> bool:
         """Return whether the meter hung at any time of an IST day."""

@@ -57,11 +57,11 @@ def gather(
 
     With `forced` what is missing is estimated at any age.
     """
-    block = with_runs(connection, block, settings=settings)
+    block, before = with_runs(connection, block, settings=settings)
     cases, registers = _gathered(
         connection, block=block, hung=hung, now=now, settings=settings, forced=forced
     )
-    beside = look_beside(connection, cases.block, hung=hung, settings=settings)
+    beside = look_beside(connection, cases.block, hung=hung, settings=settings, before=before)
     days = [day - 1 for day in cases.block.days.tolist()]
     prior = registers.at(meters=cases.block.meters, days=days, channel="wh_import")
     return replace(_with_registers(cases, registers), beside=replace(beside, prior=prior))

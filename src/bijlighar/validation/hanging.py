@@ -24,6 +24,7 @@ def hangings(connection: Connection) -> Hangings:
     ratios: dict[str, int] = {}
     categories: dict[str, str] = {}
     one_phase: set[str] = set()
+    moved: dict[str, set[int]] = {}
     for hung in hangings_:
         end = FOREVER_S if hung.to_at is None else epoch_seconds(hung.to_at)
         spans.setdefault(hung.meter, []).append((epoch_seconds(hung.from_at), end))
@@ -33,6 +34,9 @@ def hangings(connection: Connection) -> Hangings:
             if account.sanctioned_w is not None:
                 load = account.sanctioned_w // max(hung.multiplier, 1)
                 load_w[hung.meter] = max(load, load_w.get(hung.meter, 0))
+        for moment in (hung.from_at, hung.to_at):
+            if moment is not None and moment != SINCE_EVER:
+                moved.setdefault(hung.meter, set()).add(day_number(local_date(moment)))
         if hung.multiplier > 1:
             ratios[hung.meter] = hung.multiplier
         if hung.meter_type is MeterType.SINGLE_PHASE:
@@ -48,9 +52,7 @@ def hangings(connection: Connection) -> Hangings:
         categories=categories,
         one_phase=frozenset(one_phase),
         exchanges=_exchanges(hangings_),
-        moved=frozenset(
-            hung.meter for hung in hangings_ if hung.to_at is not None or hung.from_at != SINCE_EVER
-        ),
+        moved={meter: frozenset(days) for meter, days in moved.items()},
     )
 
 

@@ -68,6 +68,7 @@ class ValidationSettings:
         both its readings are multiples of the coarse step.
     rounding_wh_per_two: what rounding each interval by itself may add up to, for two intervals [Wh].
     zero_run_hours, flat_run_hours: how long nothing, or one and the same value, may be counted [h].
+    zero_run_gap_hours: how long a gap may be that does not end a run of nothing [h].
     repeated_min_by_channels: how many intervals must repeat the day before, by the number of channels beside energy.
     repeated_values_min: how many different values there must be among them where energy alone is told.
     volt_max: beyond this no voltage of one phase is right [V].
@@ -89,6 +90,7 @@ class ValidationSettings:
     rounding_wh_per_two: int = 1
     zero_run_hours: int = 7 * 24
     flat_run_hours: int = 48
+    zero_run_gap_hours: int = 24
     repeated_min_by_channels: tuple[int, ...] = (12, 4, 2)
     repeated_values_min: int = 6
     volt_max: int = 320

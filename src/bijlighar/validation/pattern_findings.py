@@ -1,6 +1,7 @@
 """From what stands beside the cases to findings: shape, registers, physics, exchange. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,10 @@ def _of_intervals(
                 facts["energy_wh"] = int(cases.block.values["wh_import"][row, begin])
             if rule is Rule.PHYSICS:
                 facts |= _electrical(cases.block, row, begin)
-            yield _finding(cases.block, row, (begin, end), rule, how, facts)
+            told = _finding(cases.block, row, (begin, end), rule, how, facts)
+            present = cases.block.values["wh_import"][row, begin:end] != ABSENT
+            if present.any():
+                yield replace(told, intervals=int(present.sum()))
 
 
 def _electrical(block: DayBlock, row: int, slot: int) -> dict[str, int]:

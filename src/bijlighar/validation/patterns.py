@@ -38,20 +38,42 @@ def may_run(*, values: Integers, before: Integers) -> Flags:
     return np.asarray(own + np.where(goes_on, earlier, 0) >= values.shape[1])
 
 
-def long_runs(*, values: Integers, length_min: int, flat: bool) -> list[tuple[int, int, int]]:
+def long_runs(
+    *, values: Integers, length_min: int, flat: bool, gap_max: int = 0
+) -> list[tuple[int, int, int]]:
     """
     Return (row, begin, end) of runs of at least `length_min` intervals of zero, or of one value above it (`flat`).
+
+    A gap of up to `gap_max` intervals does not end a run of zero.
 
     >>> long_runs(values=np.array([[4, 0, 0, 0, 6, 6]]), length_min=3, flat=False)
     [(0, 1, 4)]
     >>> long_runs(values=np.array([[4, 0, 0, 0, 6, 6]]), length_min=2, flat=True)
     [(0, 4, 6)]
     """
-    marks = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0) if flat else values == 0
+    marks = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0) if flat else bridged(values, gap_max)
     rows, begins, ends = run_arrays(marks)
     ends = ends + 1 if flat else ends
     chosen = ends - begins >= length_min
     return list(zip(rows[chosen].tolist(), begins[chosen].tolist(), ends[chosen].tolist(), strict=True))
+
+
+def bridged(values: Integers, gap_max: int) -> Flags:
+    """
+    Return which intervals are zero, or absent between zeros and at most `gap_max` in a row.
+
+    >>> bridged(np.array([[ABSENT, 0, ABSENT, 0, 5, ABSENT, 0]]), 1).tolist()
+    [[False, True, True, True, False, False, True]]
+    """
+    marks = values == 0
+    rows, begins, ends = run_arrays(np.asarray(values == ABSENT))
+    inside = (begins > 0) & (ends < values.shape[1]) & (ends - begins <= gap_max)
+    for row, begin, end in zip(
+        rows[inside].tolist(), begins[inside].tolist(), ends[inside].tolist(), strict=True
+    ):
+        if marks[row, begin - 1] and marks[row, end]:
+            marks[row, begin:end] = True
+    return np.asarray(marks)
 
 
 def run_arrays(marks: Flags) -> tuple[Integers, Integers, Integers]:
