@@ -20,7 +20,7 @@ from bijlighar.base.words import Words
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import Integers
 from bijlighar.registry import queries as registry
-from bijlighar.registry.model import Transformer
+from bijlighar.registry.model import MeterType, Transformer
 
 #: A longer range is not examined: who hung where, and how lines lie, changes over it.
 DAYS_MAX = 62
@@ -112,7 +112,7 @@ def _with_doubt(
     view, result = found.seen.view, found.result
     here = [net.hangings[row].meter for row in found.seen.hangings.tolist()]
     verdict = result.verdict
-    if switched is not None and verdict is Verdict.SUSPECTED:
+    if switched is not None and verdict in (Verdict.SUSPECTED, Verdict.EXPLAINED):
         verdict = Verdict.SWITCHED
     if verdict is Verdict.SUSPECTED:
         # what a meter registered elsewhere draws here is not stolen
@@ -190,7 +190,10 @@ def _suspects(found: Examined, *, net: Network, tampers: Mapping[str, Words]) ->
         factor = 1 / (1 + float(result.slope[row])) if result.slope[row] > -SLOPE_MAX else 0.0
         sure = abs(float(result.slope[row])) >= indexing.SLOPE_ERRORS_MIN * float(result.slope_error[row])
         off = abs(factor - 1) >= indexing.RATIO_OFF_MIN and factor > 0
-        if sure and off and net.hangings[hanging].multiplier != 1:
+        has_ratio = (
+            net.hangings[hanging].multiplier != 1 or net.hangings[hanging].meter_type is MeterType.LT_CT
+        )
+        if sure and off and has_ratio:
             parts.append(evidence.ratio(factor))
             score = max(score, SCORE_OF_EVENT)
         if meter in tampers:

@@ -13,7 +13,7 @@ from bijlighar.balance.technical import Reals
 #: Voltages must be known in so many steps to tell anything.
 STEPS_MIN = 96
 #: By so much must another group be more alike than the registered one (Fisher's z).
-MARGIN_MIN = 0.25
+MARGIN_MIN = 0.5
 #: A slope of the balance on a load this near to -1 (nothing of it goes through here) is believed ...
 SLOPE_NEAR = 0.35
 #: ... if it lies so many standard errors from zero.

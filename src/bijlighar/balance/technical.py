@@ -75,23 +75,33 @@ def by_voltage(
     """
     steps = len(input_wh)
     share = np.full(energy_wh.shape, np.nan)
-    of_phase = np.stack(
-        [energy_wh[phase == number].sum(axis=0) for number in range(phase.max(initial=0) + 1)]
-    )
+    # what flows is the energy over the voltage at which it was drawn: a low voltage draws more
+    there = np.where(np.isfinite(volt), volt, _usual_volt(volt, head_volt))
+    ampere = energy_wh / there
+    of_phase = np.stack([ampere[phase == number].sum(axis=0) for number in range(phase.max(initial=0) + 1)])
+    whole = input_wh / there.mean(axis=0) if len(there) else input_wh
     for row in range(len(energy_wh)):
-        drop = (head_volt - volt[row]) / head_volt
-        usable = np.isfinite(drop) & (np.abs(drop) < DROP_SHARE_MAX)
+        drop = head_volt - volt[row]
+        usable = np.isfinite(drop) & (np.abs(drop) < DROP_SHARE_MAX * head_volt)
         if usable.sum() < min(VOLTAGES_MIN, steps):
             continue
-        columns = np.stack([energy_wh[row], of_phase[phase[row]], input_wh], axis=1)
+        columns = np.stack([ampere[row], of_phase[phase[row]], whole], axis=1)
         middle = columns[usable].mean(axis=0)
         centred = columns[usable] - middle
         ridge = 1e-6 * np.trace(centred.T @ centred) * np.eye(3) / 3 + 1e-12 * np.eye(3)
         slope = np.linalg.solve(centred.T @ centred + ridge, centred.T @ (drop[usable] - drop[usable].mean()))
-        share[row] = columns @ slope
+        share[row] = columns @ slope / np.where(np.isfinite(head_volt), head_volt, there[row])
     known = np.isfinite(share).all(axis=1)
     total = float(np.abs(energy_wh).sum())
     covered = float(np.abs(energy_wh[known]).sum()) / total if total else 0.0
     usual = share[known].mean(axis=0) if known.any() else np.zeros(steps)
     filled = np.where(np.isfinite(share), share, usual)
     return energy_wh * filled / np.maximum(1 - filled, 0.5), covered
+
+
+def _usual_volt(volt: Reals, head_volt: Reals) -> Reals:
+    """Return for each step the voltage of those meters that know theirs, else the transformer's, else 1."""
+    known = np.isfinite(volt)
+    of_others = np.where(known, volt, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    usual = np.where(known.any(axis=0), of_others, np.where(np.isfinite(head_volt), head_volt, 1.0))
+    return np.broadcast_to(np.maximum(usual, 1.0), volt.shape)
