@@ -151,3 +151,9 @@ class WrongFirmware(HeadEndError):
     """A meter does not verify an image, or does not run it after all."""
 
     code = "headend.wrong-firmware"
+
+
+class UpkeepIncomplete(HeadEndError):
+    """New keys or firmware did not reach every meter that they were ordered for."""
+
+    code = "headend.upkeep-incomplete"

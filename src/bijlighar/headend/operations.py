@@ -12,7 +12,7 @@ from bijlighar.headend import keys_store
 from bijlighar.headend.collect import collect_due
 from bijlighar.headend.control import run_control_due
 from bijlighar.headend.control_queue import UNKNOWN_KINDS, cancel_control, queue_control, recover
-from bijlighar.headend.errors import GateRefusal, HeadEndError, RelayNotMoved
+from bijlighar.headend.errors import GateRefusal, HeadEndError, RelayNotMoved, UpkeepIncomplete
 from bijlighar.headend.field import (
     FieldClient,
     RelayAnswer,
@@ -51,6 +51,7 @@ __all__ = [
     "RelayNotMoved",
     "ShownColumn",
     "ShownRow",
+    "UpkeepIncomplete",
     "adopt_keys",
     "ask_reading",
     "cancel_control",

@@ -89,6 +89,7 @@ class Act(StrEnum):
     MANAGE_OFFICES = "manage_offices"
     MANAGE_PEOPLE = "manage_people"
     READ_METER = "read_meter"
+    MAINTAIN_METER = "maintain_meter"
     SEND_SQUAD = "send_squad"
     PROPOSE_CUT = "propose_cut"
     MESSAGE_CONSUMER = "message_consumer"
@@ -151,6 +152,8 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.MANAGE_OFFICES: _roles(Role.ADMIN),
         Act.MANAGE_PEOPLE: _roles(Role.ADMIN),
         Act.READ_METER: _WATCH,
+        # New keys and firmware: two persons order them together.
+        Act.MAINTAIN_METER: _roles(Role.ENGINEER, Role.ADMIN),
         Act.SEND_SQUAD: _WATCH,
         # To propose is not to authorise: a cut for theft is authorised by the theft officer alone.
         Act.PROPOSE_CUT: _WATCH,
