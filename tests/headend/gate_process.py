@@ -18,7 +18,7 @@ from bijlighar.runtime.line import Line
 from tests.headend.orders import NOW, VERIFY_KEY
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @contextmanager

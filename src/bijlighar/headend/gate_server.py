@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -222,9 +223,12 @@ def _bound(path: Path) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    with (folder / LOCK_FILE).open("w") as file:
+    with (folder / LOCK_FILE).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise GateRuns(f"a gate already runs on {folder}; stop it first") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
