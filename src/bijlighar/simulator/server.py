@@ -12,6 +12,7 @@ from functools import partial
 from typing import cast
 
 from bijlighar.base.errors import BijligharError
+from bijlighar.dlms.cosem import DataAccess
 from bijlighar.dlms.errors import RemoteProtocolError, Replayed
 from bijlighar.dlms.event import (
     ActionListRequest,
