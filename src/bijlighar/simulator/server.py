@@ -12,7 +12,6 @@ from functools import partial
 from typing import cast
 
 from bijlighar.base.errors import BijligharError
-from bijlighar.dlms.cosem import DataAccess
 from bijlighar.dlms.errors import RemoteProtocolError, Replayed
 from bijlighar.dlms.event import (
     ActionListRequest,
@@ -242,7 +241,13 @@ class MeterConnection(asyncio.Protocol):
             calls = [ActionRequest(method=method, parameters=given) for method, given in event.items]
             answer = ActionListResult(results=tuple(objects.act(device, client, call) for call in calls))
         elif isinstance(event, SetListRequest):
-            answer = SetListResult(results=(DataAccess.READ_WRITE_DENIED,) * len(event.items))
+            writes = [
+                SetRequest(attribute=name, data=data, selection=selection)
+                for name, selection, data in event.items
+            ]
+            answer = SetListResult(
+                results=tuple(objects.set(device, client, write).result for write in writes)
+            )
         elif isinstance(event, SetRequest):
             answer = objects.set(device, client, event)
         elif isinstance(event, AssociationRequest):
