@@ -19,6 +19,8 @@ from tests.fuzz.mutation import mutate
 
 SECONDS_MAX = 2.0
 CORPUS_MAX = 20_000
+#: How often a run tells how far it is.
+PROGRESS_INPUTS = 250_000
 
 
 class Hang(BaseException):
@@ -80,6 +82,8 @@ def main(arguments: list[str]) -> int:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         slowest_s = max(slowest_s, time.process_time() - before)
         tried += 1
+        if tried % PROGRESS_INPUTS == 0:
+            sys.stderr.write(f"{tried} inputs, {reached} blocks, {time.perf_counter() - began:.0f} s\n")
         now_reached = guide.MAP.count(1)
         if now_reached > reached:
             reached = now_reached
