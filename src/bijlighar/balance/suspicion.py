@@ -19,6 +19,8 @@ SHAPES_MAX = 8
 GAIN_MIN = 0.05
 #: A shape that is there all the time looks like the line itself, and must explain more.
 GAIN_ALWAYS_MIN = 0.10
+#: From so many days on at most a meter's load is offered; more would only fill the memory.
+BEGINS_MAX = 31
 #: A meter that draws less than this share of what is usual for it at that time may be bypassed then.
 HOLE_SHARE = 0.25
 #: Use that falls against the neighbours by less than this is nothing.
@@ -133,13 +135,18 @@ def _usual(energy_wh: Reals, steps_per_day: int) -> Reals:
     return np.asarray(shape * ratio[:, None])
 
 
+def _begins(days: int) -> range:
+    """Return the days from which on a shape is offered: each, in a long range every so many."""
+    return range(1, days - 1, -(-days // BEGINS_MAX))
+
+
 def _offers(energy_wh: Reals, steps_per_day: int) -> _Offers:
     meters, steps = energy_wh.shape
     days = steps // steps_per_day
     drawn = np.maximum(energy_wh, 0.0)
     day = np.arange(steps) // steps_per_day
     parts, since, kinds = [drawn], [np.zeros(meters, dtype=np.int64)], ["always"] * meters
-    for begin in range(1, days - 1):
+    for begin in _begins(days):
         parts.append(drawn * (day >= begin))
         since.append(np.full(meters, begin, dtype=np.int64))
         kinds += ["since"] * meters
@@ -180,14 +187,15 @@ def _told(
     fall, match = _falls(energy_wh, missing, steps_per_day)
     table = first.reshape(-1, meters)
     weight = np.full(table.shape, SHAPE_ALONE)
-    weight[1:-1] = SHAPE_ALONE * (1 - match[1 : len(table) - 1]) + match[1 : len(table) - 1]
+    begins = list(_begins(len(match)))
+    weight[1:-1] = SHAPE_ALONE * (1 - match[begins]) + match[begins]
     scores = table * weight
     best = scores.argmax(axis=0)
     rows = np.arange(meters)
     chosen = best * meters + rows
     top = offers.shapes[chosen]
     size = np.maximum((top @ missing) / np.maximum((top**2).sum(axis=1), 1e-6), 0.0)
-    fell = np.minimum(best, len(fall) - 1)
+    fell = offers.since[chosen]
     is_since = (best > 0) & (best < len(table) - 1)
     return Fit(
         line=line,
