@@ -5,7 +5,7 @@ import pytest
 
 from bijlighar.balance import operations, queries
 from bijlighar.balance.errors import UnusableRange
-from bijlighar.balance.model import Level, Loss
+from bijlighar.balance.model import Level, Loss, Verdict
 from bijlighar.base.period import epoch_seconds, local_midnight
 from bijlighar.readings import operations as readings
 from bijlighar.readings.model import Delivery, Origin, RegisterKind, RegisterSnapshot
@@ -303,3 +303,23 @@ class TestCloseRange:
             assert queries.usual_range(connection, now=NOW) == (FIRST, FIRST)
             days = queries.days(connection, level=Level.TRANSFORMER, first=FIRST, last=FIRST)
         assert [day.input_wh for day in days] == [DAY_WH["transformer"]]
+
+
+class TestExaminedLosses:
+    @pytest.mark.parametrize("is_read", [True, False])
+    def test_give_no_verdict_where_too_much_is_assessed_or_not_even_that(self, town, is_read):
+        days = [FIRST + timedelta(days=number) for number in range(6)]
+        for day in days:
+            deliver_day(town, day)
+        if is_read:
+            hand_month(town)
+        close_all(town, local_midnight(days[-1]) + timedelta(days=1, hours=3))
+
+        with town.read() as connection:
+            (loss,) = queries.examined_losses(
+                connection, level=Level.TRANSFORMER, first=days[0], last=days[-1]
+            )
+
+        assert loss.verdict is Verdict.TOO_LITTLE_READ
+        assert (loss.non_technical_loss_wh_interval, loss.theft_suspected) == (None, False)
+        assert loss.meters_not_assessed == (0 if is_read else 1)

@@ -62,6 +62,8 @@ def balance(level: str, first: date | None, last: date | None, output_format: st
             "loss kWh",
             "loss %",
             "read %",
+            "unexplained kWh, 90 %",
+            "verdict",
         ),
         right=("days", "input kWh", "consumers kWh", "of it assessed", "loss kWh", "loss %", "read %"),
         rows=[_row(loss) for loss in losses],
@@ -78,7 +80,14 @@ def _row(loss: Loss) -> tuple[object, ...]:
         "" if loss.loss_wh is None else units(loss.loss_wh),
         _percent(loss.loss_pct),
         _percent(loss.coverage_pct),
+        _limits(loss),
+        "" if loss.verdict is None else str(loss.verdict).replace("_", " "),
     )
+
+
+def _limits(loss: Loss) -> str:
+    interval = loss.non_technical_loss_wh_interval
+    return "" if interval is None else f"{units(interval[0])} … {units(interval[1])}"
 
 
 def _percent(value: float | None) -> str:
