@@ -137,22 +137,31 @@ class Shell:
     @contextlib.contextmanager
     def running(self, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
         """Run a command that stays, until the end of the block; it must end well on SIGTERM."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bijlighar", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=_clean_environment() | self.environment,
-        )
-        try:
+        with running(*arguments, environment=self.environment) as process:
             yield process
-            assert process.poll() is None, process.communicate()[0]
-            process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=END_S)
-            assert process.returncode == 0, output
-        finally:
-            process.kill()
-            process.communicate()
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: object, environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command that stays from nothing, until the end of the block; it must end well on SIGTERM."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bijlighar", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=_clean_environment() | dict(environment or {}),
+    )
+    try:
+        yield process
+        assert process.poll() is None, process.communicate()[0]
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=END_S)
+        assert process.returncode == 0, output
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def python_m(*arguments: object, environment: Mapping[str, str] | None = None) -> Done:
