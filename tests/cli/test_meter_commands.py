@@ -87,7 +87,8 @@ class TestSimulate:
     def test_writes_a_keys_file_for_each_port(self, meters: Meters):
         entries = json.loads(meters.keys.read_text(encoding="utf-8"))
         assert all(
-            set(entry) == {"url", "serial", "system_title", "ek", "ak", "lls", "hls"} for entry in entries
+            set(entry) == {"url", "serial", "system_title", "ek", "ak", "lls", "hls", "master"}
+            for entry in entries
         )
         ports = [int(url.rpartition(":")[2]) for url in meters.urls]
         assert ports == list(range(ports[0], ports[0] + METERS))

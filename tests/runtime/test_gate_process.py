@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from bijlighar.headend import keys_store
 from bijlighar.headend.errors import GateAway
@@ -34,7 +35,8 @@ async def gate_pid(line: Line, *, other_than: int = 0) -> int:
 
 
 class TestKeepGate:
-    def test_starts_a_killed_gate_again_and_ends_it_at_the_end(self, tmp_path: Path):
+    @pytest.mark.parametrize("runs", [asyncio.run, uvloop.run])
+    def test_starts_a_killed_gate_again_and_ends_it_at_the_end(self, tmp_path: Path, runs):
         line = Line(Home(tmp_path / "home"))
 
         async def scenario() -> tuple[int, int]:
@@ -47,7 +49,7 @@ class TestKeepGate:
             await keeping
             return first, second
 
-        first, second = asyncio.run(scenario())
+        first, second = runs(scenario())
 
         assert first != second
         with pytest.raises(ProcessLookupError):

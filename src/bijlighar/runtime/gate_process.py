@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from asyncio.subprocess import PIPE, Process
 
@@ -37,7 +36,7 @@ async def keep_gate(line: Line, *, stop: asyncio.Event) -> None:
         started_s = loop.time()
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bijlighar", "gate", "--home", str(line.home.path), "--until-eof",
-            stdin=PIPE, env=os.environ,
+            stdin=PIPE,
         )  # fmt: skip
         if await _ends_before(child, stop):
             log.error("the gate ended with status %s; started again in %g s", child.returncode, pause_s)
