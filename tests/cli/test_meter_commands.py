@@ -354,7 +354,7 @@ class TestWay:
             ("http://127.0.0.1:9", "headend.broken-url"),
             ("tcp://[::1", "headend.broken-url"),
             ("tcp://127.0.0.1:99999", "headend.broken-url"),
-            ("hdlc:///dev/ttyUSB9", "headend.unsupported-transport"),
+            ("hdlc://dev/ttyUSB9", "headend.broken-url"),
         ],
     )
     def test_that_leads_nowhere_is_one_line(self, shell: Shell, url: str, code: str):
