@@ -53,3 +53,17 @@ class TestLogicalName:
         assert str(cosem.logical_name(axdr.octet_string(bytes((0, 0, 43, 1, 3, 255))))) == "0.0.43.1.3.255"
         with pytest.raises(Malformed):
             cosem.logical_name(axdr.octet_string(bytes(5)))
+
+
+class TestNumbersThatDoNotFit:
+    def test_leave_an_entry_selection_raw(self):
+        minus_one = axdr.structure(*(axdr.long(-1) for _ in range(4)))
+
+        assert cosem.decode_selection(2, minus_one) == cosem.RawSelection(selector=2, parameters=minus_one)
+
+    def test_are_no_capture_object(self):
+        name = axdr.octet_string(bytes(6))
+        for numbers in ((1 << 16, 2, 0), (7, 128, 0), (7, 2, -1)):
+            class_id, attribute, index = map(axdr.double_long, numbers)
+            with pytest.raises(Malformed):
+                cosem.capture_objects(axdr.array([axdr.structure(class_id, name, attribute, index)]))

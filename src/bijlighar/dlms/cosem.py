@@ -185,7 +185,7 @@ def decode_selection(selector: int, parameters: bytes) -> Selection:
                 columns=tuple(map(_capture_object, columns if isinstance(columns, list) else ())),
             )
         numbers = [field.value for field in fields if isinstance(field.value, int)]
-        if selector == 2 and len(numbers) == 4:
+        if selector == 2 and len(numbers) == 4 and _are_entries(numbers):
             first, last, first_column, last_column = numbers
             return ByEntry(first=first, last=last, first_column=first_column, last_column=last_column)
     return RawSelection(selector=selector, parameters=parameters)
@@ -224,10 +224,21 @@ def _is_clock_range(fields: tuple[object, ...]) -> bool:
     )
 
 
+def _are_entries(numbers: Sequence[int]) -> bool:
+    """Return whether four numbers can be first and last row (32 bits), first and last column (16 bits)."""
+    limits = (0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF, 0xFFFF)
+    return all(0 <= number <= limit for number, limit in zip(numbers, limits, strict=True))
+
+
 def _capture_object(value: axdr.Value) -> CaptureObject:
     """Return the capture object of a decoded structure."""
     match value:
-        case (int(class_id), bytes(octets), int(attribute), int(data_index)) if len(octets) == 6:
+        case (int(class_id), bytes(octets), int(attribute), int(data_index)) if (
+            len(octets) == 6
+            and 0 <= class_id <= 0xFFFF
+            and -128 <= attribute <= 127
+            and 0 <= data_index <= 0xFFFF
+        ):
             return CaptureObject(
                 class_id=class_id, obis=Obis(octets=octets), attribute=attribute, data_index=data_index
             )
