@@ -35,6 +35,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "offices.broken-tree", "offices.unreadable-file", "offices.known-person", "alarms.broken-table",
             "rollout.refused-plan", "rollout.refused-stock", "registry.refused-file", "base.broken-table",
             "headend.broken-keys-file", "headend.broken-settings", "runtime.copy-refused", "runtime.already-running",
+            "headend.broken-contract",
             "web.port-taken", "demo.home-not-empty", "demo.child-failed", "demo.stuck",
         }
     ),
@@ -52,7 +53,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "headend.connection-lost", "headend.garbled", "headend.refused", "headend.access-refused",
             "headend.counter", "headend.layout", "headend.no-keys", "headend.sealed-keys", "headend.broken-order",
             "headend.unknown-command", "headend.gate-refused", "headend.relay-not-moved", "headend.no-relay",
-            "headend.unknown-reading",
+            "headend.unknown-reading", "headend.too-late", "headend.clock-not-set",
         }
     ),
     "what other systems send, answered to them in JSON": frozenset(

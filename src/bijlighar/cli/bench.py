@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bijlighar.bench import alarming, decoding, rating, storing, validating
+from bijlighar.bench import alarming, collecting, decoding, rating, storing, validating
 from bijlighar.bench.measuring import Say
 from bijlighar.cli.common import format_option, print_json, print_line, print_table
 
@@ -63,6 +63,39 @@ def decode(output_format: str) -> None:
     )
     for name, peer in found["peers"].items():
         print_line(f"{name}: {peer['version'] or 'not measured, ' + peer['absent']}")
+
+
+@bench.command(name="collect")
+@meters_option(collecting.METERS, "Simulated meters.")
+@format_option()
+def collect(meters: int, output_format: str) -> None:
+    """
+    Hold whole sessions with simulated meters: HLS with GMAC, a day's block load, daily row, events, release.
+
+    By CPU time of the client, with and without storing; beside it gurux-dlms on 50 of the meters, where the
+    interpreter named by $BIJLIGHAR_PEERS (else this one) has it.
+    """
+    with progress() as say:
+        found = collecting.collect(say=say, meters=meters)
+    if output_format == "json":
+        print_json(rounded(found))
+        return
+    print_table(
+        title=f"Sessions per CPU second, {meters:,} meters · प्रति सेकंड सत्र",
+        columns=("sessions", "with storing", "gurux-dlms", "peak MB"),
+        rows=[
+            (
+                number(found["sessions_per_core_s"]),
+                number(found["stored_sessions_per_core_s"]),
+                number(found["gurux_sessions_per_core_s"], digits=1),
+                number(found["peak_mb"]),
+            )
+        ],
+        right=("sessions", "with storing", "gurux-dlms", "peak MB"),
+    )
+    absent = found["peers"]["gurux-dlms"]["absent"]
+    if absent:
+        print_line(f"gurux-dlms: not measured, {absent}")
 
 
 @bench.command(name="store")

@@ -13,9 +13,9 @@ from bijlighar.headend.errors import BrokenUrl, MeterSilent
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.meter_day import Collected, Collector, Task
 from bijlighar.headend.model import (
-    CLIENT_READER,
     SESSION_OK,
     CollectReport,
+    Lane,
     MeterAddress,
     SessionPurpose,
     SessionRow,
@@ -26,6 +26,8 @@ from bijlighar.storage.engine import Database
 
 #: The most meters that one run asks; what is left is asked by the next run.
 METERS_PER_RUN = 100_000
+#: A meter that owes more days than this is bulk work.
+BULK_FROM_DAYS = 3
 
 Progress = Callable[[int, int], None]
 
@@ -47,6 +49,18 @@ async def collect_due(
     return await run.all()
 
 
+async def rehearse_due(database: Database, *, now: datetime, head_end: HeadEnd) -> CollectReport:
+    """
+    Ask every meter for what it owes at `now` and keep nothing of it: the sessions of `collect_due`, not its storing.
+
+    Counters are used up and layouts learnt as ever; the schedule stays, so that all is owed as before.
+    """
+    with database.read() as connection:
+        tasks = schedule.due_tasks(connection, now=now, settings=head_end.settings)[:METERS_PER_RUN]
+    run = _Rehearsal(database=database, head_end=head_end, now=now, tasks=tasks, progress=None)
+    return await run.all() if tasks else CollectReport()
+
+
 class _Run:
     """One run of the collection."""
 
@@ -64,6 +78,7 @@ class _Run:
         self._now = now
         self._tasks = tasks
         self._progress = progress
+        self._client = head_end.settings.collect_client
         self._collector = Collector(database=database, head_end=head_end, now=now)
         self._finished: list[Collected] = []
         self._report = CollectReport()
@@ -72,7 +87,7 @@ class _Run:
         addresses, problems = self._addresses()
         gateways = {task.meter: task.gateway for task in self._tasks}
         problems |= await contact.prepare(
-            self._head_end, meters=addresses, client=CLIENT_READER, gateways=gateways
+            self._head_end, meters=addresses, client=self._client, gateways=gateways, lane=Lane.SCHEDULED
         )
         waiting = []
         for task in self._tasks:
@@ -99,8 +114,16 @@ class _Run:
 
     async def _work(self, queue: Iterator[Task], addresses: Mapping[str, MeterAddress]) -> None:
         for task in queue:
-            async with self._head_end.permit(task.gateway):
+            failures = task.known.failures if task.known else 0
+            async with self._head_end.permit(
+                meter=task.meter, gateway=task.gateway, lane=self._lane(task), failures=failures
+            ):
                 self._take(await self._one(task, addresses[task.meter]))
+
+    @staticmethod
+    def _lane(task: Task) -> Lane:
+        """Return the lane of a task: who owes many days is filled in behind those who owe one."""
+        return Lane.SCHEDULED if task.owed.days <= BULK_FROM_DAYS else Lane.BULK
 
     async def _one(self, task: Task, address: MeterAddress) -> Collected:
         loop = asyncio.get_running_loop()
@@ -145,9 +168,9 @@ class _Run:
             schedules=[schedule.after(one, now=now, settings=self._head_end.settings) for one in finished],
         )
         heard = self._head_end.heard_counters(
-            meters=[one.task.meter for one in finished if one.problem is None], client=CLIENT_READER
+            meters=[one.task.meter for one in finished if one.problem is None], client=self._client
         )
-        keys_store.write_received(connection, received=heard, client=CLIENT_READER)
+        keys_store.write_received(connection, received=heard, client=self._client)
         return CollectReport(
             sessions=len(finished),
             failed=sum(one.problem is not None for one in finished),
@@ -155,6 +178,19 @@ class _Run:
             intervals=appended.intervals_new,
             registers=registers,
             events=events,
+        )
+
+
+class _Rehearsal(_Run):
+    """A run that counts what it was told and stores nothing."""
+
+    def _store_in(self, connection: Connection, finished: Sequence[Collected]) -> CollectReport:  # noqa: ARG002
+        return CollectReport(
+            sessions=len(finished),
+            failed=sum(one.problem is not None for one in finished),
+            intervals=sum(len(one.delivery.starts) for one in finished if one.delivery is not None),
+            registers=sum(len(one.snapshots) for one in finished),
+            events=sum(len(one.events) for one in finished),
         )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import MappingProxyType
 
 from bijlighar.base.errors import BijligharError
@@ -11,7 +12,7 @@ from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend.errors import AssociationRefused, GarbledAnswer, UnknownMeterKeys
 from bijlighar.headend.head_end import HeadEnd
-from bijlighar.headend.model import CLIENT_PUBLIC, HeadEndSettings, MeterAddress
+from bijlighar.headend.model import CLIENT_PUBLIC, HeadEndSettings, Lane, MeterAddress
 from bijlighar.headend.session import MeterSession, open_session
 
 #: Where meters that are not of IS 15959 keep the one counter of all their clients, by common custom.
@@ -62,18 +63,20 @@ async def prepare(
     meters: Mapping[str, MeterAddress],
     client: int,
     gateways: Mapping[str, str | None] = NO_GATEWAYS,
+    lane: Lane | None = None,
 ) -> dict[str, BijligharError]:
     """
     Load the keys of meters and see that each has counters for a session; return what is wrong with whom.
 
-    Reserving is one transaction for all. A meter never spoken with is asked for its counter first.
+    Reserving is one transaction for all. A meter never spoken with is asked for its counter first, under a permit of
+    `lane`; without one the caller holds the permit already.
     """
     serials = sorted(meters)
     problems = dict(head_end.load(meters=serials, client=client))
     usable = [meter for meter in serials if meter not in problems]
     strangers = head_end.counters.reserve(meters=usable, client=client)
     wanted = {meter: meters[meter] for meter in sorted(strangers)}
-    problems.update(await learn(head_end, meters=wanted, client=client, gateways=gateways))
+    problems.update(await learn(head_end, meters=wanted, client=client, gateways=gateways, lane=lane))
     return problems
 
 
@@ -117,6 +120,7 @@ async def learn(
     meters: Mapping[str, MeterAddress],
     client: int,
     gateways: Mapping[str, str | None] = NO_GATEWAYS,
+    lane: Lane | None = None,
 ) -> dict[str, BijligharError]:
     """Ask meters for their counters, go above them, and return what is wrong with whom."""
     if not meters:
@@ -128,8 +132,13 @@ async def learn(
     async def work() -> None:
         for meter, address in waiting:
             try:
+                permit: AbstractAsyncContextManager[None] = (
+                    nullcontext()
+                    if lane is None
+                    else head_end.permit(meter=meter, gateway=gateways.get(meter), lane=lane)
+                )
                 async with (
-                    head_end.permit(gateways.get(meter)),
+                    permit,
                     asyncio.timeout(head_end.settings.session_timeout_s),
                 ):
                     seen[meter] = await read_counter(

@@ -16,10 +16,10 @@ from bijlighar.dlms.cosem import Attribute
 from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend import control_steps, session_store
-from bijlighar.headend.control_queue import CONTROL_KINDS, expire_overdue
+from bijlighar.headend.control_queue import CONTROL_KINDS, expire_overdue, retry_job
 from bijlighar.headend.control_steps import Run
 from bijlighar.headend.control_store import HeldCommand
-from bijlighar.headend.errors import MeterSilent, NoRelay
+from bijlighar.headend.errors import MeterSilent, NoRelay, TooLate
 from bijlighar.headend.gate_door import gate_of
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import (
@@ -27,6 +27,7 @@ from bijlighar.headend.model import (
     SESSION_OK,
     ControlAction,
     HeadEndSettings,
+    Lane,
     RelayReading,
     RelayState,
     SessionPurpose,
@@ -45,6 +46,8 @@ Answer = TypeVar("Answer")
 COMMANDS_PER_RUN = 10_000
 #: The latest control event of a meter: 301 disconnected, 302 connected.
 CONTROL_EVENT = Attribute(class_id=1, obis=Obis.parse("0.0.96.11.6.255"), index=2)
+#: How long a command waits until nobody else speaks with its meter [s]; its lease goes on meanwhile.
+TURN_WITHIN_S = 20.0
 
 
 async def run_control_due(database: Database, *, now: datetime, wall: datetime, head_end: HeadEnd) -> int:
@@ -73,7 +76,7 @@ async def run_control_due(database: Database, *, now: datetime, wall: datetime, 
                     break
                 started += 1
                 run = Run(database=database, head_end=head_end, gate=gate, job=claimed[0], now=now)
-                running.add(asyncio.create_task(_carry_out(run)))
+                running.add(asyncio.create_task(_in_turn(run)))
             if not running:
                 return started
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -82,6 +85,29 @@ async def run_control_due(database: Database, *, now: datetime, wall: datetime, 
     finally:
         if running:
             await asyncio.wait(running)  # a fault in one of them cuts no other off in mid-action
+
+
+async def _in_turn(run: Run) -> None:
+    """Carry out a job when its meter and its gateway are free; one whose turn does not come is tried again later."""
+    serial = run.job.partition
+    with run.database.read() as connection:
+        try:
+            gateway = registry.end_device(connection, serial=serial).gateway
+        except BijligharError:
+            gateway = None
+    try:
+        async with run.head_end.permit(meter=serial, gateway=gateway, lane=Lane.RELAY, wait_s=TURN_WITHIN_S):
+            await _carry_out(run)
+    except TooLate as late:
+        with run.database.write() as connection:
+            retry_job(
+                connection,
+                job=run.job,
+                delays_s=run.head_end.settings.control_retry_s,
+                until=None,
+                error=str(late),
+                now=run.now,
+            )
 
 
 async def _carry_out(run: Run) -> None:

@@ -105,6 +105,18 @@ class BrokenSettings(HeadEndError):
     code = "headend.broken-settings"
 
 
+class ClockNotSet(HeadEndError):
+    """A meter's clock was set and shows another time all the same."""
+
+    code = "headend.clock-not-set"
+
+
+class TooLate(HeadEndError):
+    """A session did not come on before the time in which it was of use; nothing was sent."""
+
+    code = "headend.too-late"
+
+
 class BrokenContract(HeadEndError):
     """The contract with the operator of the meters cannot be used; the message names the place and what is wrong."""
 

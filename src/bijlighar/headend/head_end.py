@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.dlms.security import Security
 from bijlighar.headend import keys_store
 from bijlighar.headend.counters import Counters
 from bijlighar.headend.errors import BrokenSettings, SealedKeys, UnknownMeterKeys
-from bijlighar.headend.model import CLIENT_READER, CLIENT_SETTING, HeadEndSettings, MeterKeys
+from bijlighar.headend.model import CLIENT_READER, CLIENT_SETTING, HeadEndSettings, Lane, MeterKeys
+from bijlighar.headend.permits import Permits
 from bijlighar.headend.session import client_security
 from bijlighar.storage.engine import Database
 
@@ -29,7 +30,7 @@ class HeadEnd:
         self._keys: dict[str, MeterKeys] = {}
         self._by_title: dict[bytes, MeterKeys] = {}
         self._received: dict[tuple[str, int], int] = {}
-        self._permits: dict[str, asyncio.Semaphore] = {}
+        self._permits: Permits | None = None
         self._permits_of: asyncio.AbstractEventLoop | None = None
 
     def load(self, *, meters: Sequence[str], client: int) -> Mapping[str, BijligharError]:
@@ -107,15 +108,25 @@ class HeadEnd:
             received_counter=self._received.get((meter, client), -1),
         )
 
-    def permit(self, gateway: str | None) -> AbstractAsyncContextManager[object]:
-        """Return what a session must hold: one of the few permits of the meter's gateway, if it has one."""
-        if gateway is None:
-            return nullcontext()
+    def permit(
+        self,
+        *,
+        meter: str,
+        gateway: str | None,
+        lane: Lane,
+        failures: int = 0,
+        wait_s: float | None = None,
+    ) -> AbstractAsyncContextManager[None]:
+        """Return what a session must hold; what it waits for is told at `Permits.hold`."""
         loop = asyncio.get_running_loop()
-        if loop is not self._permits_of:  # a semaphore lives and dies with its event loop
-            self._permits, self._permits_of = {}, loop
-        permits = self.settings.gateway_concurrency
-        return self._permits.setdefault(gateway, asyncio.Semaphore(permits))
+        if self._permits is None or loop is not self._permits_of:  # they live and die with their event loop
+            self._permits_of = loop
+            self._permits = Permits(
+                places=self.settings.concurrency,
+                urgent_places=self.settings.control_concurrency,
+                gateway_places=self.settings.gateway_concurrency,
+            )
+        return self._permits.hold(meter=meter, gateway=gateway, lane=lane, failures=failures, wait_s=wait_s)
 
     def heard(self, *, meter: str, client: int, counter: int) -> None:
         """Remember the last counter of a meter that held; what is lower will not be believed again."""
@@ -151,6 +162,10 @@ def open_head_end(database: Database, *, settings: HeadEndSettings) -> HeadEnd:
     for name, value in limits.items():
         if not value > 0:
             raise BrokenSettings(f"the head-end's {name} must be above 0, not {value!r}")
+    if settings.collect_client not in (CLIENT_READER, CLIENT_SETTING):
+        raise BrokenSettings(
+            f"the head-end collects as client {CLIENT_READER} or {CLIENT_SETTING}, not {settings.collect_client}"
+        )
     if len(settings.system_title) != TITLE_OCTETS:
         raise BrokenSettings(f"the head-end's system title must be {TITLE_OCTETS} octets")
     if settings.control_lease_s < 2 * settings.control_timeout_s:

@@ -79,6 +79,10 @@ class Layout:
             return True
         return self.model.endswith(f"{SEPARATOR}{_text(told)}"[:MODEL_LENGTH])
 
+    def is_read_with(self, other: "Layout") -> bool:
+        """Return whether both come from the same reading of the load profile's columns."""
+        return self.profiles.get(NEEDED_PROFILE) is other.profiles.get(NEEDED_PROFILE)
+
     def with_profile(self, profile: str, columns: tuple[LayoutColumn, ...]) -> "Layout":
         """Return the layout with the columns of one more profile."""
         return replace(self, profiles={**self.profiles, profile: columns})

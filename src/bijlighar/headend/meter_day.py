@@ -1,5 +1,6 @@
 """One meter's collection: what is asked in one session, in as few round trips as it takes."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from bijlighar.headend.decode import block_delivery, clock_drift_s, log_events, 
 from bijlighar.headend.errors import UnexpectedLayout
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.layout import FIRMWARE, Layout, read_columns, read_layout, read_model
-from bijlighar.headend.model import CLIENT_READER, FAMILIES, MeterAddress
+from bijlighar.headend.model import FAMILIES, MeterAddress
 from bijlighar.headend.rules import Owed, closes_month
 from bijlighar.headend.session import MeterSession
 from bijlighar.headend.session_store import Schedule
@@ -73,6 +74,8 @@ class Collector:
         self._now = now
         with database.read() as connection:
             documents = session_store.layouts(connection)
+        #: One session at a time learns the columns of a model; the others of that model wait for it.
+        self._learning: dict[str, asyncio.Lock] = {}
         self.layouts = {model: Layout.of_document(model, document) for model, document in documents.items()}
 
     async def collect(self, task: Task, address: MeterAddress) -> Collected:
@@ -83,7 +86,7 @@ class Collector:
         """
         head_end = self._head_end
         session = await contact.open_prepared(
-            head_end, meter=task.meter, address=address, client=CLIENT_READER
+            head_end, meter=task.meter, address=address, client=head_end.settings.collect_client
         )
         try:
             known = task.known.model if task.known else None
@@ -97,7 +100,9 @@ class Collector:
                 collected = await self._ask(session, task, layout, is_fresh=True)
             await session.release()
         finally:
-            head_end.heard(meter=task.meter, client=CLIENT_READER, counter=session.received_counter)
+            head_end.heard(
+                meter=task.meter, client=head_end.settings.collect_client, counter=session.received_counter
+            )
             session.close()
         return collected
 
@@ -106,10 +111,11 @@ class Collector:
     ) -> Layout:
         """Read the model from the name plate, and the columns of its profiles if they are not known or wrong."""
         model = await read_model(session, meter=task.meter)
-        layout = self.layouts.get(model)
-        if layout is None or (wrong is not None and wrong.model == model):
-            layout = await read_layout(session, model=model, profiles=DAY_PROFILES)
-            self._remember(layout)
+        async with self._learning.setdefault(model, asyncio.Lock()):
+            layout = self.layouts.get(model)
+            if layout is None or (wrong is not None and layout.is_read_with(wrong)):
+                layout = await read_layout(session, model=model, profiles=DAY_PROFILES)
+                self._remember(layout)
         return layout
 
     def _remember(self, layout: Layout) -> None:
@@ -203,8 +209,11 @@ class Collector:
         profile = f"events-{family}"
         layout = self.layouts.get(layout.model, layout)
         if not layout.knows(profile):
-            layout = layout.with_profile(profile, await read_columns(session, profile))
-            self._remember(layout)
+            async with self._learning.setdefault(layout.model, asyncio.Lock()):
+                layout = self.layouts.get(layout.model, layout)
+                if not layout.knows(profile):
+                    layout = layout.with_profile(profile, await read_columns(session, profile))
+                    self._remember(layout)
         if not layout.has(profile):
             return ()
         until = self._now + CLOCK_AHEAD

@@ -319,6 +319,7 @@ class HeadEndSettings:
     system_title: bytes = b"BJLGHEAD"
     key_encryption_key: bytes | None = field(default=None, repr=False)
     verify_key: bytes | None = None
+    collect_client: int = CLIENT_READER
     concurrency: int = 100
     gateway_concurrency: int = 4
     connect_timeout_s: float = 5.0
@@ -327,6 +328,8 @@ class HeadEndSettings:
     collect_from_minutes: int = 15
     backfill_days: int = 45
     event_days: int = 7
+    clock_from_s: int = 60
+    clock_limit_s: int = 7_200
     retry_delays_s: tuple[int, ...] = (5 * 3600,)
     incomplete_tries: int = 2
     sessions_per_commit: int = 100
@@ -342,12 +345,32 @@ class HeadEndSettings:
     push_timeout_s: float = 30.0
 
 
+class Lane(IntEnum):
+    """Whose session goes first."""
+
+    RELAY = 0
+    ON_DEMAND = 1
+    SCHEDULED = 2
+    BULK = 3
+
+
 class SessionPurpose(StrEnum):
     """What a session was for."""
 
     COLLECT = "collect"
     CONTROL = "control"
     COUNTER = "counter"
+    CLOCK = "clock"
+
+
+class ClockDeed(StrEnum):
+    """What was done about a meter's clock."""
+
+    LEAVE = "headend.clock-right"
+    SET = "headend.clock-set"
+    WAIT = "headend.clock-waits"
+    SET_ACROSS = "headend.clock-set-across"
+    TOO_FAR = "headend.clock-too-far"
 
 
 SESSION_OK = "headend.ok"

@@ -12,11 +12,12 @@ from bijlighar.headend.errors import MeterSilent, UnexpectedLayout
 from bijlighar.headend.field_rows import profile_answer
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.layout import read_columns
-from bijlighar.headend.model import CLIENT_SETTING, SESSION_OK, SessionPurpose, SessionRow
+from bijlighar.headend.model import CLIENT_SETTING, SESSION_OK, Lane, MeterAddress, SessionPurpose, SessionRow
 from bijlighar.headend.on_demand_store import AskedReading, AskedState
 from bijlighar.headend.session import MeterSession
 from bijlighar.headend.tcp import parse_url
 from bijlighar.registry import queries as registry
+from bijlighar.registry.model import EndDevice
 from bijlighar.storage import jobs
 from bijlighar.storage.engine import Database
 
@@ -77,10 +78,11 @@ async def _read(database: Database, *, job: jobs.Job, now: datetime, head_end: H
     number, meter = int(str(job.payload["number"])), str(job.payload["meter"])
     loop = asyncio.get_running_loop()
     started_s, limit_s = loop.time(), head_end.settings.control_timeout_s
+    wait_s = limit_s if job.not_after is None else (job.not_after - now).total_seconds()
     answer, problem, code, octets = None, "", SESSION_OK, (0, 0)
     try:
         async with asyncio.timeout(limit_s):
-            answer, octets = await _speak(database, meter=meter, now=now, head_end=head_end)
+            answer, octets = await _speak(database, meter=meter, now=now, wait_s=wait_s, head_end=head_end)
     except TimeoutError:
         problem, code = f"the conversation was not over within {limit_s:g} s", MeterSilent.code
     except BijligharError as refused:
@@ -104,13 +106,21 @@ async def _read(database: Database, *, job: jobs.Job, now: datetime, head_end: H
 
 
 async def _speak(
-    database: Database, *, meter: str, now: datetime, head_end: HeadEnd
+    database: Database, *, meter: str, now: datetime, wait_s: float, head_end: HeadEnd
 ) -> tuple[dict[str, object], tuple[int, int]]:
     with database.read() as connection:
         device = registry.end_device(connection, serial=meter)
     if device.url is None:
         raise MeterSilent(f"meter {meter} has no address: it is read by hand")
     address = parse_url(device.url)
+    async with head_end.permit(meter=meter, gateway=device.gateway, lane=Lane.ON_DEMAND, wait_s=wait_s):
+        return await _speak_under_permit(database, device, address, now=now, head_end=head_end)
+
+
+async def _speak_under_permit(
+    database: Database, device: EndDevice, address: MeterAddress, *, now: datetime, head_end: HeadEnd
+) -> tuple[dict[str, object], tuple[int, int]]:
+    meter = device.serial
     problems = await contact.prepare(head_end, meters={meter: address}, client=CLIENT_SETTING)
     if meter in problems:
         raise problems[meter]

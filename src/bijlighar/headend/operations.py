@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from bijlighar.base.clock import Clock
 from bijlighar.headend import keys_store
-from bijlighar.headend.collect import collect_due
+from bijlighar.headend.clocks import synchronise_clocks
+from bijlighar.headend.collect import collect_due, rehearse_due
 from bijlighar.headend.control import run_control_due
 from bijlighar.headend.control_queue import UNKNOWN_KINDS, cancel_control, queue_control, recover
 from bijlighar.headend.errors import GateRefusal, HeadEndError, RelayNotMoved, UpkeepIncomplete
@@ -68,6 +69,7 @@ __all__ = [
     "read_asked",
     "read_keys_file",
     "recover",
+    "rehearse_due",
     "run_control_due",
     "send_firmware",
     "serve_gate",
@@ -76,6 +78,7 @@ __all__ = [
     "signed_order_json",
     "store_keys",
     "store_keys_apart",
+    "synchronise_clocks",
     "verify_key_of",
     "write_keys_file",
 ]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from bijlighar.base.period import date_of, day_number, local_date, local_midnight
 from bijlighar.headend.contract import Contract as Contract
 from bijlighar.headend.contract import load_contract
+from bijlighar.headend.model import ClockDeed
 from bijlighar.headend.orders import (
     is_signed,
     parse_signed_order,
@@ -19,6 +20,7 @@ from bijlighar.headend.wording import command_words, reason_words, relay_words, 
 
 __all__ = [
     "Owed",
+    "clock_deed",
     "closes_month",
     "command_words",
     "due_day",
@@ -36,6 +38,8 @@ __all__ = [
     "words_of",
 ]
 
+#: How near to an interval's edge no clock is set [s]: the setting itself takes a moment.
+EDGE_S = 10
 ONE_DAY = timedelta(days=1)
 
 
@@ -63,6 +67,29 @@ def due_day(now: datetime, *, from_minutes: int) -> int:
     datetime.date(2025, 3, 31)
     """
     return day_number(local_date(now - timedelta(minutes=from_minutes))) - 1
+
+
+def clock_deed(*, ahead_s: int, now_s: int, period_s: int, from_s: int, limit_s: int) -> ClockDeed:
+    """
+    Return what is to be done about a clock that is ahead by `ahead_s` [s] at `now_s` (epoch seconds).
+
+    Up to `from_s` it is right, beyond `limit_s` a person decides. It is set where no edge of an interval of
+    `period_s` lies between what it shows and what it should show; where one does, it waits for a better moment in
+    the interval, or, if it is off by so much that there is none, it is set and the stretch is marked.
+
+    >>> clock_deed(ahead_s=90, now_s=100_000, period_s=1800, from_s=60, limit_s=7200).name
+    'SET'
+    >>> clock_deed(ahead_s=90, now_s=100_750, period_s=1800, from_s=60, limit_s=7200).name
+    'WAIT'
+    """
+    if abs(ahead_s) <= from_s:
+        return ClockDeed.LEAVE
+    if abs(ahead_s) > limit_s:
+        return ClockDeed.TOO_FAR
+    first, last = min(now_s, now_s + ahead_s) - EDGE_S, max(now_s, now_s + ahead_s) + EDGE_S
+    if first // period_s == last // period_s:
+        return ClockDeed.SET
+    return ClockDeed.WAIT if last - first < period_s // 2 else ClockDeed.SET_ACROSS
 
 
 def owed_days(

@@ -1,5 +1,7 @@
 """Which meters owe what at a moment, and how a session changes when a meter is asked next."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -44,7 +46,25 @@ def due_tasks(connection: Connection, *, now: datetime, settings: HeadEndSetting
             tasks.append(
                 Task(meter=device.serial, url=device.url, gateway=device.gateway, owed=owed, known=known)
             )
-    return tuple(sorted(tasks, key=lambda task: (task.known.failures if task.known else 0, task.meter)))
+    tasks.sort(key=lambda task: (task.known.failures if task.known else 0, task.meter))
+    return spread(tasks, at_once=settings.gateway_concurrency)
+
+
+def spread(tasks: Sequence[Task], *, at_once: int) -> tuple[Task, ...]:
+    """
+    Return tasks in their order, but those behind one gateway a few at a time, so that it holds up nobody else.
+
+    A meter that failed more often still stands behind every one that failed less.
+    """
+    behind: Counter[tuple[int, str]] = Counter()
+    turns: list[tuple[int, int, Task]] = []
+    for task in tasks:
+        failures, turn = task.known.failures if task.known else 0, 0
+        if task.gateway is not None:
+            turn = behind[failures, task.gateway] // at_once
+            behind[failures, task.gateway] += 1
+        turns.append((failures, turn, task))
+    return tuple(task for _, _, task in sorted(turns, key=lambda each: each[:2]))
 
 
 def nothing_due(connection: Connection, *, now: datetime, settings: HeadEndSettings) -> bool:

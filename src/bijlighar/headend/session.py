@@ -18,6 +18,8 @@ from bijlighar.dlms.event import (
     GetResult,
     ReleaseRequest,
     ServiceFailure,
+    SetRequest,
+    SetResult,
 )
 from bijlighar.dlms.security import Mechanism, Security
 from bijlighar.dlms.session import Association, Framing, Role
@@ -152,6 +154,21 @@ class MeterSession:
         if not isinstance(answer, ActionResult):
             raise self._refusal("an action", answer)
         return answer.result if answer.result != ActionOutcome.SUCCESS else 0
+
+    async def write(self, attribute: Attribute, data: bytes) -> None:
+        """
+        Write an attribute with A-XDR octets.
+
+        :raises AccessRefused: if the meter does not take it.
+        """
+        answer = await self._link.exchange(SetRequest(attribute=attribute, data=data))
+        if not isinstance(answer, SetResult):
+            raise self._refusal("a setting", answer)
+        if answer.result:
+            raise AccessRefused(
+                f"meter {self._name} does not take {attribute.obis} attribute {attribute.index}: "
+                f"{result_name(answer.result)}"
+            )
 
     async def read_relay(self) -> RelayReading:
         """

@@ -145,6 +145,16 @@ def heard_statement(*, until: datetime) -> Select[str, datetime]:
     )
 
 
+def clock_looks(connection: Connection, *, since: datetime) -> Mapping[str, tuple[datetime, str]]:
+    """Return when each clock was last looked at since a moment, and what came of it."""
+    statement = (
+        select(_session.c.meter, _session.c.started_at, _session.c.outcome)
+        .where(_session.c.purpose == SessionPurpose.CLOCK.value, _session.c.started_at > since)
+        .order_by(_session.c.id)
+    )
+    return {row.meter: (row.started_at, row.outcome) for row in connection.execute(statement)}
+
+
 def models(connection: Connection) -> Mapping[str, str]:
     """Return the model of each meter whose name plate was read."""
     statement = select(_schedule.c.meter, _schedule.c.model).where(_schedule.c.model.is_not(None))

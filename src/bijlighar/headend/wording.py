@@ -59,6 +59,25 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
             hi="मीटर के उत्तर से पहले प्रोग्राम बंद हो गया",
             en="the process died before the meter's answer was known",
         ),
+        "headend.clock-right": Words(hi="मीटर की घड़ी ठीक है", en="the meter's clock is right"),
+        "headend.clock-set": Words(hi="मीटर की घड़ी मिलाई गई", en="the meter's clock was set"),
+        "headend.clock-waits": Words(
+            hi="घड़ी मिलाने के लिए अंतराल के बीच की प्रतीक्षा",
+            en="the clock waits for a moment away from an interval's edge",
+        ),
+        "headend.clock-set-across": Words(
+            hi="घड़ी अंतराल की सीमा के पार मिलाई गई",
+            en="the clock was set across an interval's edge, which is marked",
+        ),
+        "headend.clock-too-far": Words(
+            hi="घड़ी बहुत ग़लत है, किसी व्यक्ति को तय करना है", en="the clock is off by more than is set unasked"
+        ),
+        "headend.clock-not-set": Words(
+            hi="घड़ी मिलाने पर भी ग़लत रही", en="the clock was set and is wrong all the same"
+        ),
+        "headend.too-late": Words(
+            hi="समय रहते बारी नहीं आई, कुछ नहीं भेजा गया", en="its turn did not come in time, nothing was sent"
+        ),
         "headend.cancelled": Words(hi="भेजे जाने से पहले आदेश रद्द हुआ", en="cancelled before it was sent"),
         "headend.expired": Words(
             hi="आदेश समय रहते मीटर तक नहीं पहुँचा", en="the order did not reach the meter in time"

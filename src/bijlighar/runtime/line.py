@@ -121,6 +121,8 @@ class Line:
             gateway_concurrency=settings.whole("headend.gateway_concurrency"),
             connect_timeout_s=settings.number("headend.connect_timeout_s"),
             answer_timeout_s=settings.number("headend.answer_timeout_s"),
+            clock_from_s=settings.whole("headend.clock_from_s"),
+            clock_limit_s=settings.whole("headend.clock_limit_s"),
             ceilings=None,
             gate_socket=str(self.gate.socket),
         )

@@ -71,6 +71,7 @@ class Step:
 
 async def _collect(line: Line, now: datetime) -> int:
     report = await headend.collect_due(line.database, now=now, head_end=line.head_end)
+    await headend.synchronise_clocks(line.database, clock=line.home.clock, head_end=line.head_end)
     return report.meter_days
 
 

@@ -54,6 +54,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("headend.gateway_concurrency", 4, "Sessions at one time through one gateway."),
     Setting("headend.connect_timeout_s", 5.0, "Longest wait for a meter to accept a connection [s]."),
     Setting("headend.answer_timeout_s", 10.0, "Longest wait for a meter's answer [s]."),
+    Setting("headend.clock_from_s", 60, "A meter's clock that is off by more is set [s]."),
+    Setting("headend.clock_limit_s", 7_200, "A clock that is off by more is left to a person [s]."),
     Setting(
         "gate.folder",
         "",
