@@ -35,22 +35,35 @@ def gap(first: tuple[int, int], last: tuple[int, int]) -> np.ndarray:
 
 
 class TestEstimate:
-    def test_takes_the_same_weekday_of_the_weeks_before(self):
-        known, targets = window(), gap((30, 10), (30, 14))
+    def test_takes_the_weighted_median_of_the_days_around(self):
+        known, targets = window(), gap((30, 0), (31, 0))
 
         found = run(known, targets)
 
-        for slot in range(10, 14):
-            past = sum(int(known[0, day, slot]) for day in (23, 16, 9, 2)) / 4
-            assert abs(int(found.values[0, 30, slot]) - past) <= 0.5
-        assert set(found.methods[targets].tolist()) == {Method.LIKE_WEEKDAY}
+        offsets = [*range(-28, 0), *range(1, 8)]
+        weights = [round(1_000 * np.exp(-abs(o) / 8) * (2 if o % 7 == 0 else 1)) for o in offsets]
+        for slot in range(10, 38):
+            line = sorted((int(known[0, 30 + o, slot]), w) for o, w in zip(offsets, weights, strict=True))
+            reached = np.cumsum([weight for _, weight in line])
+            middle = line[int((10 * reached >= 6 * reached[-1]).argmax())][0]
+            assert found.values[0, 30, slot] == middle
+        assert set(found.methods[0, 30, 2:46].tolist()) == {Method.LIKE_WEEKDAY}
         assert (found.values[~targets] == ABSENT).all()
         assert not found.scaled.any()
+
+    def test_draws_the_edges_of_a_gap_to_its_sides(self):
+        known = np.full((1, DAYS, 48), 100, dtype=np.int64)
+        known[0, 30, 9], known[0, 30, 14] = 1_100, 1_100
+
+        found = run(known, gap((30, 10), (30, 14)))
+
+        assert found.values[0, 30, 10:14].tolist() == [585, 394, 394, 585]
+        assert set(found.methods[0, 30, 10:14].tolist()) == {Method.LINEAR}
 
     def test_takes_the_days_before_where_no_week_is_past(self):
         found = run(window(), gap((3, 0), (4, 0)))
 
-        assert set(found.methods[0, 3].tolist()) == {Method.LIKE_DAY}
+        assert set(found.methods[0, 3, 2:46].tolist()) == {Method.LIKE_DAY}
 
     def test_takes_the_days_after_where_nothing_is_past(self):
         found = run(window(), gap((0, 0), (1, 0)))

@@ -40,10 +40,11 @@ class Severity(StrEnum):
 
 class Method(IntEnum):
     """
-    How an interval was estimated, from the mean of measured intervals at the same time of day.
+    How an interval was estimated, from measured intervals at the same time of day.
 
-    LIKE_WEEKDAY: of the same weekday in the weeks before; LIKE_DAY: of the days before; DAYS_AFTER: of the days
-    after; FLAT: of all these days and all times of day.
+    LIKE_WEEKDAY: of the days before, the same weekday above all; LIKE_DAY: of the days before; DAYS_AFTER: of the
+    days after; FLAT: the mean of all these days and all times of day; LINEAR: from the intervals beside the gap, and
+    the days before.
     """
 
     NONE = 0
@@ -51,6 +52,7 @@ class Method(IntEnum):
     LIKE_DAY = 2
     DAYS_AFTER = 3
     FLAT = 4
+    LINEAR = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ from bijlighar.validation.model import Method, Rule, ValidationFinding
 
 _METHODS = {
     Method.LIKE_WEEKDAY: Words(
-        hi="पिछले हफ़्तों के इसी वार के औसत", en="the mean of the same weekday in the weeks before"
+        hi="पिछले दिनों, ख़ासकर इसी वार", en="the days before, the same weekday above all"
     ),
-    Method.LIKE_DAY: Words(hi="पिछले दिनों के औसत", en="the mean of the days before"),
-    Method.DAYS_AFTER: Words(hi="बाद के दिनों के औसत", en="the mean of the days after"),
+    Method.LIKE_DAY: Words(hi="पिछले दिनों", en="the days before"),
+    Method.DAYS_AFTER: Words(hi="बाद के दिनों", en="the days after"),
+    Method.LINEAR: Words(hi="दोनों ओर के अंतरालों", en="the intervals beside the gap"),
     Method.FLAT: Words(hi="मीटर के कुल औसत", en="the meter's overall mean"),
 }
 
