@@ -293,3 +293,15 @@ class TestThroughTheDatabase:
         assert {found.rule for found in told} >= {Rule.PHYSICS, Rule.EXPORT}
         assert {found.start.minute for found in told if found.rule is Rule.PHYSICS} <= {0, 30}
         assert all(reason(found).hi and reason(found).en for found in told)
+
+    def test_an_exchange_is_told_at_the_new_meter(self, home):
+        head = REGISTRY.splitlines()[0]
+        row = f"N1,Asha,LV-1.2,urban,2000,UP1,M9,single-phase,tcp://127.0.0.1:4062,T1,F1,R,,1,{date_of(DAY)}"
+        with home.write() as connection:
+            registry.import_registry(connection, text=f"{head}\n{row}\n", now=at(DAY))
+        bring(home, DAY, shape(DAY), meter="M9")
+
+        told = [found for found in findings(home, DAY, DAY) if found.rule is Rule.EXCHANGE]
+
+        assert [(found.meter, found.facts) for found in told] == [("M9", {"other": "M1", "new": True})]
+        assert reason(told[0]).en == "the meter was hung in place of M1"
