@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from bijlighar.headend import gate_store, keys_store
@@ -46,7 +47,15 @@ def _wait_for(socket: Path, process: subprocess.Popen[bytes]) -> None:
 class GateProcess:
     """The gate of a folder."""
 
-    def __init__(self, path: Path, *, keys: Sequence[MeterKeys], ceilings: Ceilings | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keys: Sequence[MeterKeys],
+        ceilings: Ceilings | None = None,
+        now: datetime = NOW,
+    ) -> None:
+        self._now = now
         self.folder = GateFolder(path=path)
         self.folder.found(verify_key=VERIFY_KEY, ceilings=ceilings or Ceilings())
         store = self.folder.open_store()
@@ -70,7 +79,13 @@ class GateProcess:
 
     def start(self) -> "GateProcess":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.headend.gate_worker", str(self.folder.path)],
+            [
+                sys.executable,
+                "-m",
+                "tests.headend.gate_worker",
+                str(self.folder.path),
+                self._now.isoformat(),
+            ],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
         )

@@ -1,4 +1,4 @@
-"""A gate's process for tests, on a still clock: python -m tests.headend.gate_worker FOLDER."""
+"""A gate's process for tests, on a still clock: python -m tests.headend.gate_worker FOLDER [TIME]."""
 
 import asyncio
 import signal
@@ -15,14 +15,18 @@ from tests.headend.orders import NOW
 class StillClock:
     """A clock that stands."""
 
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+
     def now(self) -> datetime:
-        return NOW
+        return self._moment
 
 
 async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await serve_gate(GateFolder(path=Path(sys.argv[1])), settings=FAST, clock=StillClock(), stop=stop)
+    clock = StillClock(datetime.fromisoformat(sys.argv[2]) if len(sys.argv) > 2 else NOW)
+    await serve_gate(GateFolder(path=Path(sys.argv[1])), settings=FAST, clock=clock, stop=stop)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bijlighar.headend import operations, queries
+from bijlighar.headend.errors import GateAway
 from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.model import ClockDeed, SessionPurpose, SessionRow
 from bijlighar.headend.rules import clock_deed
@@ -17,6 +18,7 @@ from bijlighar.simulator import operations as simulator
 from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
 from tests.headend.conftest import FAST
+from tests.headend.gate_process import GateProcess
 from tests.headend.orders import KEY_ENCRYPTION_KEY
 from tests.simulator.towns import MIDNIGHT, TownProcess, a_town
 
@@ -166,6 +168,28 @@ class TestSynchroniseClocks:
         assert synchronise(database, careful, town, INSIDE + timedelta(minutes=2)) == 0
         assert [row.outcome for row in logged(database)] == [ClockDeed.TOO_FAR]
         assert stepped in drifts(database)
+
+    def test_is_the_gates_work_where_the_head_end_holds_no_key_that_commands(
+        self, tmp_path: Path, database: Database, head_end: HeadEnd, town: TownProcess
+    ):
+        assert town.town is not None
+        stepped, now = town.town.devices[1].serial, INSIDE + timedelta(minutes=2)
+        town.control.fault(serial=stepped, name="clock_step", on=True)
+        collect(database, head_end, town, INSIDE)
+        keys = operations.read_keys_file(
+            simulator.keys_json(town=town.town, host="127.0.0.1", port=town.port)
+        )
+        with GateProcess(tmp_path / "gate", keys=keys, now=now) as gate:
+            parted = open_head_end(database, settings=replace(head_end.settings, gate_socket=gate.socket))
+
+            assert synchronise(database, parted, town, now) == 1
+            gate.kill()
+            assert synchronise(database, parted, town, now + DAY) == 0
+
+        away, done = (row.outcome for row in logged(database))
+        assert (away, done) in ((GateAway.code, ClockDeed.SET), (GateAway.code, ClockDeed.SET_ACROSS))
+        collect(database, head_end, town, INSIDE + 2 * DAY)
+        assert drifts(database) == {}
 
     def test_logs_a_meter_that_is_silent(self, database: Database, head_end: HeadEnd, town: TownProcess):
         assert town.town is not None

@@ -1,7 +1,8 @@
 """
 Setting the clocks of meters that are off: within bounds, never across an interval's edge without a mark, all logged.
 
-What was done stands in the log of sessions under the purpose `clock`, with how far the clock was ahead.
+The gate sets them, for it alone speaks as client 48. What was done stands in the log of sessions under the purpose
+`clock`, with how far the clock was ahead.
 """
 
 import asyncio
@@ -10,14 +11,15 @@ from datetime import datetime, timedelta
 from bijlighar.base.clock import Clock
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import epoch_seconds, moment_of
-from bijlighar.dlms import axdr, clock, is15959
-from bijlighar.headend import contact, keys_store, session_store
+from bijlighar.dlms import is15959
+from bijlighar.headend import session_store
 from bijlighar.headend.decode import clock_drift_s
 from bijlighar.headend.errors import ClockNotSet, GarbledAnswer, MeterSilent
+from bijlighar.headend.gate_door import gate_of
 from bijlighar.headend.head_end import HeadEnd
-from bijlighar.headend.model import CLIENT_SETTING, ClockDeed, Lane, SessionPurpose, SessionRow
+from bijlighar.headend.model import ClockDeed, Lane, SessionPurpose, SessionRow
+from bijlighar.headend.ports import Gate, GateSession
 from bijlighar.headend.rules import clock_deed
-from bijlighar.headend.session import MeterSession
 from bijlighar.headend.tcp import parse_url
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import EndDevice
@@ -48,15 +50,14 @@ async def synchronise_clocks(database: Database, *, clock: Clock, head_end: Head
         and abs(schedule.drift_s or 0) > head_end.settings.clock_from_s
         and not _is_too_early(looked.get(meter), now)
     ]
+    gate = gate_of(database, head_end=head_end)
     rows = await asyncio.gather(
-        *(_look(device, clock=clock, head_end=head_end) for device in off[:CLOCKS_PER_RUN])
+        *(_look(device, clock=clock, head_end=head_end, gate=gate) for device in off[:CLOCKS_PER_RUN])
     )
     if not rows:
         return 0
-    heard = head_end.heard_counters(meters=[row.meter for row in rows], client=CLIENT_SETTING)
     with database.write() as connection:
         session_store.log_sessions(connection, rows=rows)
-        keys_store.write_received(connection, received=heard, client=CLIENT_SETTING)
     return sum(row.outcome in (ClockDeed.SET, ClockDeed.SET_ACROSS) for row in rows)
 
 
@@ -67,14 +68,14 @@ def _is_too_early(look: tuple[datetime, str] | None, now: datetime) -> bool:
     return at > now - (SOON if outcome == ClockDeed.WAIT else NEXT_LOOK)
 
 
-async def _look(device: EndDevice, *, clock: Clock, head_end: HeadEnd) -> SessionRow:
+async def _look(device: EndDevice, *, clock: Clock, head_end: HeadEnd, gate: Gate) -> SessionRow:
     """Look at one clock and return the row of the log."""
     started_at, loop = clock.now(), asyncio.get_running_loop()
     started_s, limit_s = loop.time(), head_end.settings.control_timeout_s
     outcome, note, ahead_s = "", "", None
     try:
         async with asyncio.timeout(limit_s):
-            deed, ahead_s, note = await _speak(device, clock=clock, head_end=head_end)
+            deed, ahead_s, note = await _speak(device, clock=clock, head_end=head_end, gate=gate)
             outcome = deed.value
     except TimeoutError:
         outcome, note = MeterSilent.code, f"the conversation was not over within {limit_s:g} s"
@@ -91,27 +92,24 @@ async def _look(device: EndDevice, *, clock: Clock, head_end: HeadEnd) -> Sessio
     )
 
 
-async def _speak(device: EndDevice, *, clock: Clock, head_end: HeadEnd) -> tuple[ClockDeed, int, str]:
+async def _speak(
+    device: EndDevice, *, clock: Clock, head_end: HeadEnd, gate: Gate
+) -> tuple[ClockDeed, int, str]:
     meter, address = device.serial, parse_url(str(device.url))
     async with head_end.permit(meter=meter, gateway=device.gateway, lane=Lane.SCHEDULED):
-        problems = await contact.prepare(head_end, meters={meter: address}, client=CLIENT_SETTING)
-        if meter in problems:
-            raise problems[meter]
-        session = await contact.open_prepared(head_end, meter=meter, address=address, client=CLIENT_SETTING)
+        session = await gate.open(serial=meter, address=address, now=clock.now())
         try:
             done = await _set_if_due(session, device, clock=clock, head_end=head_end)
             await session.release()
         finally:
-            head_end.heard(meter=meter, client=CLIENT_SETTING, counter=session.received_counter)
             session.close()
     return done
 
 
 async def _set_if_due(
-    session: MeterSession, device: EndDevice, *, clock: Clock, head_end: HeadEnd
+    session: GateSession, device: EndDevice, *, clock: Clock, head_end: HeadEnd
 ) -> tuple[ClockDeed, int, str]:
-    octets = await session.get(is15959.CLOCK_TIME)
-    ahead_s = _ahead_s(octets, now=clock.now())
+    ahead_s = await _ahead_s(session, clock=clock)
     now_s = epoch_seconds(clock.now())
     deed = clock_deed(
         ahead_s=ahead_s,
@@ -122,8 +120,8 @@ async def _set_if_due(
     )
     if deed not in (ClockDeed.SET, ClockDeed.SET_ACROSS):
         return deed, ahead_s, f"{ahead_s:+d} s, left as it was"
-    await session.write(is15959.CLOCK_TIME, _time_of(clock.now(), like=octets))
-    left_s = _ahead_s(await session.get(is15959.CLOCK_TIME), now=clock.now())
+    await session.set_clock(now=clock.now())
+    left_s = await _ahead_s(session, clock=clock)
     if abs(left_s) > head_end.settings.clock_from_s:
         raise ClockNotSet(
             f"the clock of meter {device.serial} was set and is {left_s:+d} s off all the same; send somebody to look"
@@ -135,16 +133,9 @@ async def _set_if_due(
     return deed, ahead_s, f"{ahead_s:+d} s before, {left_s:+d} s after{across}"
 
 
-def _ahead_s(octets: bytes, *, now: datetime) -> int:
-    ahead_s = clock_drift_s(octets, now=now)
+async def _ahead_s(session: GateSession, *, clock: Clock) -> int:
+    octets = await session.get_if_any(is15959.CLOCK_TIME)
+    ahead_s = None if octets is None else clock_drift_s(octets, now=clock.now())
     if ahead_s is None:
         raise GarbledAnswer("the meter's clock tells no time; it is set by hand")
     return ahead_s
-
-
-def _time_of(moment: datetime, *, like: bytes) -> bytes:
-    """Return a time as the meter writes its own: with the deviation that it uses."""
-    value = axdr.decode(like)
-    told = int.from_bytes(value[9:11], "big", signed=True) if isinstance(value, bytes) else None
-    known = [deviation for deviation in clock.Deviation if deviation == told]
-    return axdr.octet_string(clock.encode(moment, deviation=known[0] if known else clock.Deviation.IST))

@@ -208,6 +208,14 @@ def log_events(
     return tuple(events)
 
 
+def clock_octets(moment: datetime, *, like: bytes) -> bytes:
+    """Return the A-XDR octets of a time as a meter writes its own: with the deviation that it uses."""
+    value = axdr.decode(like)
+    told = int.from_bytes(value[9:11], "big", signed=True) if isinstance(value, bytes) else None
+    known = [deviation for deviation in clock.Deviation if deviation == told]
+    return axdr.octet_string(clock.encode(moment, deviation=known[0] if known else clock.Deviation.IST))
+
+
 def clock_drift_s(data: bytes | None, *, now: datetime) -> int | None:
     """
     Return how far a meter's clock is ahead of ours [s], None if it does not tell.

@@ -89,6 +89,14 @@ class RemoteSession:
         """
         return parse_octets(await self._line.ask("get", attribute=attribute_message(attribute)))
 
+    async def set_clock(self, *, now: datetime) -> None:  # noqa: ARG002 - the gate has a clock of its own
+        """
+        Have the gate set the meter's clock by its own.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        await self._line.ask("set_clock")
+
     async def act(self, order_id: str, *, now: datetime) -> int:  # noqa: ARG002 - the gate has a clock of its own
         """
         Have the gate do once what an admitted order says, and return the meter's result code.

@@ -15,6 +15,7 @@ from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute, Method
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.headend import contact, gate, gate_store, keys_store
+from bijlighar.headend.decode import clock_octets
 from bijlighar.headend.errors import AssociationRefused, ClosedGateStore, GateRefusal
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import (
@@ -68,6 +69,15 @@ class KeptSession:
         :raises AccessRefused: if the meter refuses for another reason.
         """
         return await self._session.get_if_any(attribute)
+
+    async def set_clock(self, *, now: datetime) -> None:
+        """
+        Set the meter's clock: that interrupts no supply and needs no order.
+
+        :raises AccessRefused: if the meter does not take it.
+        """
+        told = await self._session.get(is15959.CLOCK_TIME)
+        await self._session.write(is15959.CLOCK_TIME, clock_octets(now, like=told))
 
     async def act(self, order_id: str, *, now: datetime) -> int:
         """

@@ -142,6 +142,9 @@ class GateServer:
     async def _get(self, talk: _Talk, message: Message) -> str | None:
         return octets_message(await _session(talk).get_if_any(parse_attribute(message["attribute"])))
 
+    async def _set_clock(self, talk: _Talk, _message: Message) -> None:
+        await _session(talk).set_clock(now=self.clock.now())
+
     async def _act(self, talk: _Talk, message: Message) -> int:
         return await _session(talk).act(str(message["order_id"]), now=self.clock.now())
 
@@ -196,6 +199,7 @@ class GateServer:
         "open": _open_meter,
         "relay": _relay,
         "get": _get,
+        "set_clock": _set_clock,
         "act": _act,
         "release": _release,
         "change_keys": _change_keys,

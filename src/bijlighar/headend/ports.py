@@ -20,6 +20,9 @@ class GateSession(Protocol):
     async def get_if_any(self, attribute: Attribute) -> bytes | None:
         """Return the A-XDR octets of an attribute, None if the meter has no such thing."""
 
+    async def set_clock(self, *, now: datetime) -> None:
+        """Set the meter's clock; a gate of its own process sets it by its own."""
+
     async def act(self, order_id: str, *, now: datetime) -> int:
         """Do once what an admitted order says and return the meter's result code, 0 for success."""
 
