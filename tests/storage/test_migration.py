@@ -48,8 +48,8 @@ def _normal(sql: str) -> str:
 
 
 @pytest.fixture
-def migrated(database_url: str):
-    opened = Database(database_url)
+def migrated(empty_database_url: str):
+    opened = Database(empty_database_url)
     migrate(opened)
     yield opened
     opened.close()
@@ -78,11 +78,11 @@ class TestMigrate:
         with migrated.read() as connection:
             assert made(connection) == before
 
-    def test_may_be_asked_for_by_many_at_once(self, database_url: str):
+    def test_may_be_asked_for_by_many_at_once(self, empty_database_url: str):
         problems: list[Exception] = []
 
         def one() -> None:
-            opened = Database(database_url)
+            opened = Database(empty_database_url)
             try:
                 migrate(opened)
             except Exception as problem:

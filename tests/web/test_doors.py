@@ -165,7 +165,7 @@ def test_every_place_has_a_person_of_every_role(knocker: Knocker):
     }
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_a_sample_is_refused_alike_on_postgresql(
     database_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ):
