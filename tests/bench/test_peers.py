@@ -71,4 +71,12 @@ class TestAsk:
 
 class TestFolder:
     def test_holds_a_program_for_each_peer(self):
-        assert {path.stem for path in peers.FOLDER.glob("*.py")} == {"asking", "gurux", "cosem"}
+        assert {path.stem for path in peers.FOLDER.glob("*.py")} == {
+            "asking",
+            "cosem",
+            "cosem_client",
+            "gurux",
+            "gurux_client",
+            "gurux_sessions",
+            "pydlms_client",
+        }
