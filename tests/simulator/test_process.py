@@ -283,7 +283,7 @@ class TestServeAlone:
                 )
 
         assert [entry["url"] for entry in keys] == [f"tcp://127.0.0.1:{meters.port + i}" for i in range(4)]
-        assert set(keys[0]) == {"url", "serial", "system_title", "ek", "ak", "lls", "hls"}
+        assert set(keys[0]) == {"url", "serial", "system_title", "ek", "ak", "lls", "hls", "master"}
         assert rows.count == 48
         assert abs(wall() - now) < timedelta(seconds=20)
 

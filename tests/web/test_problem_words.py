@@ -35,7 +35,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "offices.broken-tree", "offices.unreadable-file", "offices.known-person", "alarms.broken-table",
             "rollout.refused-plan", "rollout.refused-stock", "registry.refused-file", "base.broken-table",
             "headend.broken-keys-file", "headend.broken-settings", "runtime.copy-refused", "runtime.already-running",
-            "headend.broken-contract",
+            "headend.broken-contract", "headend.gate-runs",
             "web.port-taken", "demo.home-not-empty", "demo.child-failed", "demo.stuck",
         }
     ),
@@ -53,7 +53,9 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "headend.connection-lost", "headend.garbled", "headend.refused", "headend.access-refused",
             "headend.counter", "headend.layout", "headend.no-keys", "headend.sealed-keys", "headend.broken-order",
             "headend.unknown-command", "headend.gate-refused", "headend.relay-not-moved", "headend.no-relay",
-            "headend.unknown-reading", "headend.too-late", "headend.clock-not-set",
+            "headend.unknown-reading", "headend.too-late", "headend.clock-not-set", "headend.gate-away",
+            "headend.gate-no-store", "headend.gate-told", "headend.gate-unknown-question",
+            "headend.upkeep-incomplete", "headend.wrong-firmware",
         }
     ),
     "what other systems send, answered to them in JSON": frozenset(
