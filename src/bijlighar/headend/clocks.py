@@ -12,7 +12,7 @@ from bijlighar.base.clock import Clock
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import epoch_seconds, moment_of
 from bijlighar.dlms import is15959
-from bijlighar.headend import session_store
+from bijlighar.headend import queries, session_store
 from bijlighar.headend.decode import clock_drift_s
 from bijlighar.headend.errors import ClockNotSet, GarbledAnswer, MeterSilent
 from bijlighar.headend.gate_door import gate_of
@@ -39,16 +39,15 @@ async def synchronise_clocks(database: Database, *, clock: Clock, head_end: Head
     """
     now = clock.now()
     with database.read() as connection:
+        drifts = queries.clock_drifts(connection, beyond_s=head_end.settings.clock_from_s)
+        if not drifts:
+            return 0
         devices = {device.serial: device for device in registry.end_devices(connection, hung_at=now)}
         looked = session_store.clock_looks(connection, since=now - NEXT_LOOK)
-        known = session_store.schedules(connection)
     off = [
         devices[meter]
-        for meter, schedule in known.items()
-        if meter in devices
-        and devices[meter].url is not None
-        and abs(schedule.drift_s or 0) > head_end.settings.clock_from_s
-        and not _is_too_early(looked.get(meter), now)
+        for meter in drifts
+        if meter in devices and devices[meter].url is not None and not _is_too_early(looked.get(meter), now)
     ]
     gate = gate_of(database, head_end=head_end)
     rows = await asyncio.gather(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from bijlighar.base.period import moment_of
 from bijlighar.readings.model import (
     ABSENT,
     ENERGY_CHANNELS,
@@ -15,7 +14,6 @@ from bijlighar.readings.model import (
     Integers,
     Qualities,
     Quality,
-    interval_start,
     runs,
 )
 from bijlighar.validation import pattern_findings, rules
@@ -155,13 +153,15 @@ def _findings(cases: Cases, marks: _Marks) -> Iterator[ValidationFinding]:
         for begin, end in runs(marks.missing[row]):
             facts = _estimate_facts(marks, row, begin, end)
             severity = Severity.INFO if facts.get("estimated") == end - begin else Severity.WARNING
-            yield _finding(block, row, begin, end, rule=Rule.MISSING, severity=severity, facts=facts)
+            yield pattern_findings.finding_at(
+                block, row, begin, end, rule=Rule.MISSING, severity=severity, facts=facts
+            )
     for channel, negative in (("wh_import", marks.negative), ("wh_export", marks.negative_export)):
         for row in np.flatnonzero(negative.any(axis=1)).tolist():
             for begin, end in runs(negative[row]):
                 least = int(block.values[channel][row, begin:end].min())
                 facts = {"least_wh": least, **_estimate_facts(marks, row, begin, end)}
-                yield _finding(
+                yield pattern_findings.finding_at(
                     block,
                     row,
                     begin,
@@ -182,7 +182,9 @@ def _findings(cases: Cases, marks: _Marks) -> Iterator[ValidationFinding]:
                 **_estimate_facts(marks, row, begin, end),
             }
             severity = Severity.INFO if confirmed else Severity.WARNING
-            yield _finding(block, row, begin, end, rule=Rule.SPIKE, severity=severity, facts=facts)
+            yield pattern_findings.finding_at(
+                block, row, begin, end, rule=Rule.SPIKE, severity=severity, facts=facts
+            )
     whole = block.quality.shape[1]
     for row in np.flatnonzero(marks.sums.failed).tolist():
         facts = {
@@ -190,7 +192,9 @@ def _findings(cases: Cases, marks: _Marks) -> Iterator[ValidationFinding]:
             "difference_wh": int(marks.sums.difference_wh[row]),
             "tolerance_wh": int(marks.sums.tolerance_wh[row]),
         }
-        yield _finding(block, row, 0, whole, rule=Rule.SUM_CHECK, severity=Severity.ERROR, facts=facts)
+        yield pattern_findings.finding_at(
+            block, row, 0, whole, rule=Rule.SUM_CHECK, severity=Severity.ERROR, facts=facts
+        )
 
 
 def _estimate_facts(marks: _Marks, row: int, begin: int, end: int) -> dict[str, Any]:
@@ -203,28 +207,3 @@ def _estimate_facts(marks: _Marks, row: int, begin: int, end: int) -> dict[str, 
         "methods": used,
         "scaled": bool(marks.scaled[row, begin:end].any()),
     }
-
-
-def _finding(
-    block: DayBlock,
-    row: int,
-    begin: int,
-    end: int,
-    *,
-    rule: Rule,
-    severity: Severity,
-    facts: dict[str, Any],
-    channel: str = "wh_import",
-) -> ValidationFinding:
-    day = int(block.days[row])
-    return ValidationFinding(
-        rule=rule,
-        meter=block.meters[row],
-        day=day,
-        channel=channel,
-        start=moment_of(interval_start(day, begin, block.minutes)),
-        end=moment_of(interval_start(day, end, block.minutes)),
-        intervals=end - begin,
-        severity=severity,
-        facts=facts,
-    )

@@ -118,7 +118,7 @@ def _of_intervals(
                 facts["energy_wh"] = int(cases.block.values["wh_import"][row, begin])
             if rule is Rule.PHYSICS:
                 facts |= _electrical(cases.block, row, begin)
-            told = _finding(cases.block, row, (begin, end), rule, how, facts)
+            told = finding_at(cases.block, row, begin, end, rule=rule, severity=how, facts=facts)
             present = cases.block.values["wh_import"][row, begin:end] != ABSENT
             if present.any():
                 yield replace(told, intervals=int(present.sum()))
@@ -137,25 +137,28 @@ def _of_day(
 ) -> Iterator[ValidationFinding]:
     how = _severity(cases, row, rule)
     if how is not None:
-        yield _finding(cases.block, row, (0, cases.block.intervals), rule, how, facts, channel=channel)
+        yield finding_at(
+            cases.block, row, 0, cases.block.intervals, rule=rule, severity=how, facts=facts, channel=channel
+        )
 
 
 def _severity(cases: Cases, row: int, rule: Rule) -> Severity | None:
     return severity(rule, "" if cases.beside is None else cases.beside.categories[row])
 
 
-def _finding(
+def finding_at(
     block: DayBlock,
     row: int,
-    span: tuple[int, int],
-    rule: Rule,
-    how: Severity,
-    facts: dict[str, Any],
+    begin: int,
+    end: int,
     *,
+    rule: Rule,
+    severity: Severity,
+    facts: dict[str, Any],
     channel: str = "wh_import",
 ) -> ValidationFinding:
+    """Return what a rule found in the intervals from `begin` to before `end` of one row's day."""
     day = int(block.days[row])
-    begin, end = span
     return ValidationFinding(
         rule=rule,
         meter=block.meters[row],
@@ -164,6 +167,6 @@ def _finding(
         start=moment_of(interval_start(day, begin, block.minutes)),
         end=moment_of(interval_start(day, end, block.minutes)),
         intervals=end - begin,
-        severity=how,
+        severity=severity,
         facts=facts,
     )
