@@ -44,10 +44,7 @@ DEFAULT_LIMIT = 1_000
 
 def pending_collect(connection: Connection, *, now: datetime, settings: HeadEndSettings | None = None) -> int:
     """Return how many meters owe days and may be asked at `now`; 0 once everything due was tried."""
-    settings = settings or HeadEndSettings()
-    if schedule.nothing_due(connection, now=now, settings=settings):
-        return 0
-    return len(schedule.due_tasks(connection, now=now, settings=settings))
+    return schedule.count_due(connection, now=now, settings=settings or HeadEndSettings())
 
 
 def pending_control(connection: Connection, *, now: datetime) -> int:

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, func, select
 
-from bijlighar.base.period import Period
 from bijlighar.headend import session_store
 from bijlighar.headend.meter_day import Collected, Task
 from bijlighar.headend.model import SESSION_OK, HeadEndSettings
@@ -15,8 +15,6 @@ from bijlighar.headend.rules import Owed, due_day, next_attempt, owed_days
 from bijlighar.headend.session_store import Schedule
 from bijlighar.readings.model import IST_OFFSET_S, MINUTES_PER_DAY, SECONDS_PER_DAY, Delivery
 from bijlighar.registry import queries as registry
-
-ONE_SECOND = timedelta(seconds=1)
 
 
 def due_tasks(connection: Connection, *, now: datetime, settings: HeadEndSettings) -> tuple[Task, ...]:
@@ -26,26 +24,19 @@ def due_tasks(connection: Connection, *, now: datetime, settings: HeadEndSetting
     Meters that failed least stand first, so that dead ones never hold back the living.
     """
     newest = due_day(now, from_minutes=settings.collect_from_minutes)
-    schedules = session_store.schedules(connection)
-    hung_from = {
-        place.meter: place.from_at
-        for place in registry.installations(connection, period=Period(start=now, end=now + ONE_SECOND))
-    }
+    owing = connection.execute(_owing(now, newest=newest)).all()
+    schedules = session_store.schedules(connection) if owing else {}
     tasks: list[Task] = []
-    for device in registry.end_devices(connection, hung_at=now):
-        known = schedules.get(device.serial)
-        if device.url is None or (known is not None and known.next_at > now):
-            continue
+    for row in owing:
+        known = schedules.get(row.meter)
         owed = owed_days(
-            hung_from=hung_from[device.serial],
+            hung_from=row.hung_from,
             settled_day=None if known is None else known.settled_day,
             newest=newest,
             backfill_days=settings.backfill_days,
         )
         if owed is not None:
-            tasks.append(
-                Task(meter=device.serial, url=device.url, gateway=device.gateway, owed=owed, known=known)
-            )
+            tasks.append(Task(meter=row.meter, url=row.url, gateway=row.gateway, owed=owed, known=known))
     tasks.sort(key=lambda task: (task.known.failures if task.known else 0, task.meter))
     return spread(tasks, at_once=settings.gateway_concurrency)
 
@@ -67,11 +58,17 @@ def spread(tasks: Sequence[Task], *, at_once: int) -> tuple[Task, ...]:
     return tuple(task for _, _, task in sorted(turns, key=lambda each: each[:2]))
 
 
-def nothing_due(connection: Connection, *, now: datetime, settings: HeadEndSettings) -> bool:
-    """Return whether it is certain, by two counts, that nothing is to be asked: for those who poll."""
+def count_due(connection: Connection, *, now: datetime, settings: HeadEndSettings) -> int:
+    """Return how many meters are to be asked at `now`, without loading them: for those who poll."""
     newest = due_day(now, from_minutes=settings.collect_from_minutes)
-    tried, owing = session_store.count_schedules(connection, newest=newest, now=now)
-    return owing == 0 and tried >= registry.count_communicating(connection)
+    owing = _owing(now, newest=newest).subquery("owing")
+    return connection.execute(select(func.count()).select_from(owing)).scalar_one()
+
+
+def _owing(now: datetime, *, newest: int) -> Select[Any]:
+    return session_store.owing_statement(
+        registry.communicating_statement(hung_at=now), newest=newest, now=now
+    )
 
 
 def after(one: Collected, *, now: datetime, settings: HeadEndSettings) -> Schedule:

@@ -5,9 +5,22 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, Select, String, Table, and_, case, func, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Select,
+    String,
+    Table,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
 
-from bijlighar.base.period import Period
+from bijlighar.base.period import ONE_DAY, Period, date_of, local_midnight
 from bijlighar.headend.model import SESSION_OK, SessionPurpose, SessionRow
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
@@ -166,13 +179,23 @@ def schedules(connection: Connection) -> Mapping[str, Schedule]:
     return {row.meter: _schedule_of(row) for row in connection.execute(select(_schedule))}
 
 
-def count_schedules(connection: Connection, *, newest: int, now: datetime) -> tuple[int, int]:
-    """Return how many meters were ever tried, and how many of them may owe days up to `newest` and be asked now."""
-    may_owe = and_(_schedule.c.settled_day < newest, _schedule.c.next_at <= now)
-    row = connection.execute(
-        select(func.count(), func.sum(case((may_owe, 1), else_=0))).select_from(_schedule)
-    ).one()
-    return row[0], row[1] or 0
+def owing_statement(
+    communicating: Select[str, str, str | None, datetime], *, newest: int, now: datetime
+) -> Select[Any]:
+    """Return the SELECT of communicating meters that owe a day up to `newest` and may be asked now."""
+    hung = communicating.subquery("hung")
+    hung_before = local_midnight(date_of(newest) + ONE_DAY)
+    return (
+        select(hung.c.meter, hung.c.url, hung.c.gateway, hung.c.hung_from)
+        .select_from(hung.outerjoin(_schedule, _schedule.c.meter == hung.c.meter))
+        .where(
+            hung.c.hung_from < hung_before,
+            or_(
+                _schedule.c.meter.is_(None),
+                and_(_schedule.c.settled_day < newest, _schedule.c.next_at <= now),
+            ),
+        )
+    )
 
 
 def write_schedules(connection: Connection, *, schedules: Iterable[Schedule]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import Period
@@ -49,9 +49,9 @@ def end_devices(connection: Connection, *, hung_at: datetime | None = None) -> t
     return store.devices(connection, hung_at=hung_at)
 
 
-def count_communicating(connection: Connection) -> int:
-    """Return how many meters have a URL, hanging or taken down."""
-    return store.count_devices_with_url(connection)
+def communicating_statement(*, hung_at: datetime) -> Select[str, str, str | None, datetime]:
+    """Return the SELECT of (meter, url, gateway, hung_from) of the meters with a URL that hung at a moment."""
+    return store.communicating_statement(hung_at=hung_at)
 
 
 def account(connection: Connection, *, number: str) -> CustomerAccount:

@@ -12,11 +12,11 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Select,
     String,
     Table,
     Text,
     bindparam,
-    func,
     or_,
     select,
 )
@@ -275,10 +275,18 @@ def devices_with_url(connection: Connection, *, url: str | None = None) -> tuple
     return tuple(_device_of(row) for row in connection.execute(statement))
 
 
-def count_devices_with_url(connection: Connection) -> int:
-    """Return how many meters have a URL, hanging or not."""
-    statement = select(func.count()).where(_end_device.c.url.is_not(None))
-    return connection.execute(statement).scalar_one()
+def communicating_statement(*, hung_at: datetime) -> Select[str, str, str | None, datetime]:
+    """Return the SELECT of (meter, url, gateway, hung_from) of the meters with a URL that hung at a moment."""
+    return (
+        select(
+            _end_device.c.serial.label("meter"),
+            _end_device.c.url,
+            _end_device.c.gateway,
+            _installation.c.from_at.label("hung_from"),
+        )
+        .join(_installation, _installation.c.meter == _end_device.c.serial)
+        .where(_end_device.c.url.is_not(None), *_hanging_in(Period(start=hung_at, end=hung_at)))
+    )
 
 
 def _device_of(row: Row[Any]) -> EndDevice:

@@ -38,8 +38,10 @@ LOOK_EVERY_S = 1.0
 ALARM_POLL_S = 0.005
 #: The siren's thread speaks for half of the time at most, but a broker that is slow to answer holds it no longer.
 SIREN_PAUSE_MAX_S = 0.1
-#: Looking in vain for work may take one part in so many of a lane's time, however often others commit.
+#: Looking in vain for work may take one part in so many of a lane's time, however often others commit ...
 SHARE_OF_LOOKING = {Lane.ALARM: 2, Lane.PROMPT: 8, Lane.BULK: 8}
+#: ... but a look that was slow once puts off the next no longer than this.
+LOOKING_PAUSE_MAX_S = 0.05
 TELL_EVERY_S = 0.25
 LOCK_FOLDER = "run"
 
@@ -115,7 +117,7 @@ class StepRunner:
         self._was_busy = bool(done)
         self._tell_now_and_then()
         if not done:
-            self._not_before = monotonic() + took_s * (self._share - 1)
+            self._not_before = monotonic() + min(took_s * (self._share - 1), LOOKING_PAUSE_MAX_S)
         return done
 
     def close(self) -> None:
