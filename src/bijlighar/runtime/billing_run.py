@@ -1,16 +1,21 @@
 """The bill run: what is still missing of a month is estimated first, then its accounts are billed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bijlighar.base.period import local_date, local_midnight
 from bijlighar.billing import operations as billing
 from bijlighar.billing import queries as bills
+from bijlighar.headend import queries as headend
 from bijlighar.runtime.line import Line
 from bijlighar.storage import jobs
 from bijlighar.validation import operations as validation
+from bijlighar.validation import queries as validation_queries
 
 ESTIMATED_FOR_BILLS = "estimated for bills"
+#: How long after midnight IST bills wait at most for what meters still deliver.
+NIGHT_MAX = timedelta(hours=6)
 
 
 def issue_due(line: Line, now: datetime) -> int:
@@ -42,6 +47,21 @@ def issue_due(line: Line, now: datetime) -> int:
 
 
 def pending(line: Line, connection: Connection, now: datetime) -> int:
-    """Return how many accounts of due months wait for their bill."""
+    """Return how many accounts of due months wait for their bill; none while the night's readings come in."""
+    if not _is_night_over(line, connection, now):
+        return 0
     from_day = line.home.settings.whole("billing.bill_from_day")
     return bills.pending(connection, now=now, bill_from_day=from_day)
+
+
+def _is_night_over(line: Line, connection: Connection, now: datetime) -> bool:
+    """Return whether every meter was asked today and its answer judged: no bill estimates what is just being read."""
+    settings = line.head_end_settings
+    since_midnight = now - local_midnight(local_date(now))
+    if since_midnight >= NIGHT_MAX:
+        return True
+    return (
+        since_midnight >= timedelta(minutes=settings.collect_from_minutes)
+        and headend.pending_collect(connection, now=now, settings=settings) == 0
+        and validation_queries.pending(connection, now=now) == 0
+    )
