@@ -170,8 +170,9 @@ class TestStepRunner:
         assert len(asked) == 3, "what falls due by the passing of time alone is seen too"
 
     def test_looks_in_vain_for_a_part_of_the_time_only_however_often_others_commit(
-        self, line: Line, walking: Walking, clock: list[timedelta]
+        self, line: Line, walking: Walking, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
     ):
+        monkeypatch.setattr(processes, "LOOKING_PAUSE_MAX_S", 60.0)
         asked = []
 
         def pending() -> int:
@@ -186,6 +187,24 @@ class TestStepRunner:
             look(runner)
             clock[0] += timedelta(seconds=0.01)
         assert len(asked) == 2, "0.1 s of looking, then 0.3 s of none"
+
+    def test_is_not_put_off_for_long_by_one_slow_look(
+        self, line: Line, walking: Walking, clock: list[timedelta]
+    ):
+        asked = []
+
+        def pending() -> int:
+            asked.append(1)
+            clock[0] += timedelta(seconds=10)
+            return 0
+
+        runner = walking((step("idle", Counter(), pending=pending),), share=4)
+        for seen in range(1, 3):
+            with line.database.write() as connection:
+                sequences.raise_watermark(connection, reader="test", seen=seen)
+            look(runner)
+            clock[0] += timedelta(seconds=0.051)
+        assert len(asked) == 2
 
     def test_tells_at_once_what_it_did_first_and_then_now_and_then(
         self, line: Line, walking: Walking, clock: list[timedelta], monkeypatch: pytest.MonkeyPatch
