@@ -1,6 +1,7 @@
 """The queue of exceptions: it follows what is found, and people work through it."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import update
@@ -20,7 +21,9 @@ from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
 from bijlighar.validation import exception_queue, operations, queries, store
 from bijlighar.validation.errors import ExceptionChanged, NotTheHolder, UnknownException
+from bijlighar.validation.exception_rules import calls_for_person
 from bijlighar.validation.model import (
+    WAITING,
     ExceptionEvent,
     ExceptionFilter,
     ExceptionState,
@@ -30,6 +33,7 @@ from bijlighar.validation.model import (
     ValidationException,
     ValidationFinding,
 )
+from bijlighar.validation.report import joined_gaps
 
 DAY = 20_571  # 2026-04-28
 NOW = datetime(2026, 5, 4, 6, tzinfo=UTC)
@@ -235,6 +239,25 @@ class TestFollow:
             assert exception_queue.follow(connection, meter_days=[("M1", DAY)], now=NOW) == 0
 
         assert queue(database) == before
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_says_what_stands_whatever_came_in_which_order(self, database: Database, seed: int):
+        chance = Random(seed)
+        stands: dict[int, list[ValidationFinding]] = {}
+        for _ in range(60):
+            day = DAY + chance.randrange(9)
+            hour = chance.choice((0, 0, 0, 12))
+            holes = [gap(day, hour=hour, intervals=chance.choice((2, 24, 48 - 2 * hour)))]
+            others = [finding(day, rule=Rule.SUM_CHECK, hour=0, intervals=48), finding(day, hour=7)]
+            stands[day] = chance.choice(([], holes, [*holes, *others], others[:1]))
+
+            find(database, day, *stands[day])
+
+            every = joined_gaps(each for own in stands.values() for each in own)
+            wanted = [(each.rule, each.start, each.end) for each in every if calls_for_person(each)]
+            live = ExceptionFilter(states=(*WAITING, ExceptionState.SETTLED))
+            held = [each.finding for each in queue(database, wish=live)]
+            assert sorted((each.rule, each.start, each.end) for each in held) == sorted(wanted), seed
 
     def test_keeps_its_steps_for_good(self, database: Database):
         find(database, DAY, finding())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -23,6 +23,8 @@ from bijlighar.validation.report import joined_gaps
 REACH_MAX = 800
 #: How often the days looked at are widened by what overlaps them.
 PASSES_MAX = 5
+#: What ends at midnight ends on the day before.
+INSTANT = timedelta(microseconds=1)
 
 
 def follow(connection: Connection, *, meter_days: Iterable[tuple[str, int]], now: datetime) -> int:
@@ -39,16 +41,16 @@ def follow(connection: Connection, *, meter_days: Iterable[tuple[str, int]], now
 def _follow(connection: Connection, *, meters: list[str], first: int, last: int, now: datetime) -> int:
     """Bring the queue to what is found of meters on some days, and to what goes on from there to both sides."""
     low, high = first - 1, last + 1
+    wide, standing = _standing(connection, meters=meters, low=low, high=high)
     for _ in range(PASSES_MAX):
-        standing = exception_store.select_of_meters(
-            connection, meters=meters, period=Period.of_local_days(date_of(low), date_of(high))
-        )
-        begin = min((day_number(local_date(each.finding.start)) for each in standing), default=low)
-        end = max((day_number(local_date(each.finding.end)) for each in standing), default=high)
-        if (begin >= low or low <= first - REACH_MAX) and (end <= high or high >= last + REACH_MAX):
+        begins = (day_number(local_date(each.finding.start)) for each in standing)
+        ends = (day_number(local_date(each.finding.end - INSTANT)) for each in standing)
+        lower = max(min(begins, default=low), first - REACH_MAX)
+        higher = min(max(ends, default=high), last + REACH_MAX)
+        if lower >= low and higher <= high:
             break
-        low, high = max(min(begin, low), first - REACH_MAX), min(max(end, high), last + REACH_MAX)
-    wide = Period.of_local_days(date_of(low), date_of(high))
+        low, high = min(lower, low), max(higher, high)
+        wide, standing = _standing(connection, meters=meters, low=low, high=high)
     found = joined_gaps(store.select_findings_of(connection, meters=meters, first=low, last=high))
     changes = [
         change
@@ -64,6 +66,14 @@ def _follow(connection: Connection, *, meters: list[str], first: int, last: int,
         for change in changes:
             _write(connection, change, hung=hung, now=now)
     return len(changes)
+
+
+def _standing(
+    connection: Connection, *, meters: list[str], low: int, high: int
+) -> tuple[Period, list[ValidationException]]:
+    """Return the days from `low` to `high` as a period, and the exceptions that overlap it."""
+    wide = Period.of_local_days(date_of(low), date_of(high))
+    return wide, exception_store.select_of_meters(connection, meters=meters, period=wide)
 
 
 def _is_inside(change: Followed, wide: Period) -> bool:
