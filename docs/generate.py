@@ -42,6 +42,7 @@ LIFE_CYCLES = (
     ("order", "A disconnection order", "bijlighar.arrears.model", "ORDER_STEPS"),
     ("alarm", "An alarm", "bijlighar.alarms.model", "ALARM_STEPS"),
     ("proposal", "A proposal to cut for theft", "bijlighar.alarms.model", "PROPOSAL_STEPS"),
+    ("exception", "A finding that calls for a person", "bijlighar.validation.model", "EXCEPTION_STEPS"),
     ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "ORDER_STEPS"),
     ("stock", "A meter in the stock", "bijlighar.rollout.model", "STOCK_STEPS"),
 )

@@ -37,6 +37,7 @@ PAGES = (
     (OPERATOR, "/commands"),
     (CLERK, "/commands/hand"),
     (OPERATOR, "/commands/halts"),
+    (CLERK, "/exceptions"),
     (ENGINEER, "/losses"),
     (ENGINEER, "/rollout"),
     (CLERK, "/collections"),

@@ -22,10 +22,17 @@ from tests.web.house import FEEDER, LISTED, OWN, OWN_BILLED, TRANSFORMER, House,
 CSRF_COOKIE, CSRF_HEADER = "bijlighar_form", "x-csrftoken"
 URL_ENCODED = "application/x-www-form-urlencoded"
 #: Which of the house's numbers stands in a path after its first word.
-NUMBERS = {"alarms": "alarm", "proposals": "proposal", "lists": "list", "commands": "order"}
+NUMBERS = {
+    "alarms": "alarm",
+    "proposals": "proposal",
+    "lists": "list",
+    "commands": "order",
+    "exceptions": "exception",
+}
 IN_PATHS = {"account": LISTED, "code": TRANSFORMER}
 IN_FORMS: dict[str, Any] = {
     "office": OWN, "account": LISTED, "count": "1", "decision": "authorise", "done": "yes", "at": "",
+    "revision": "1", "outcome": "accepted",
     "console": "console-1", "state": "off", "moved": True, "visible": True, "language": "en", "back": "/", "next": "",
 }  # fmt: skip
 IN_QUERIES = {

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from bijlighar.alarms import operations as alarms
 from bijlighar.alarms import queries as alarm_queries
 from bijlighar.arrears.model import OrderState
-from bijlighar.base.period import Period, local_midnight
+from bijlighar.base.period import Period, day_number, local_midnight
 from bijlighar.billing import operations as billing
 from bijlighar.billing import queries as bills
 from bijlighar.headend import operations as headend
@@ -37,6 +37,10 @@ from bijlighar.runtime.line import Line
 from bijlighar.runtime.schema import catalogue
 from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
+from bijlighar.validation import exception_queue
+from bijlighar.validation import queries as validation
+from bijlighar.validation import store as validation_store
+from bijlighar.validation.model import ExceptionFilter, Rule, Severity, ValidationFinding
 from tests.arrears.build import POLICY
 from tests.arrears.world import World
 from tests.billing import town as billing_town
@@ -52,6 +56,7 @@ OTHER_ACCOUNT = "ZY820021"
 ALL_OF_OWN = (*OWN_ACCOUNTS, OWN_BILLED)
 TRANSFORMER, FEEDER = "T-1", "F-1"
 DRAWING_DAY, SECOND_DRAWING_DAY = date(2025, 7, 14), date(2025, 7, 21)
+EXCEPTION_DAY = date(2025, 7, 18)
 TAMPER = 201
 PAY_PAGE = "https://pay.example"
 
@@ -206,7 +211,7 @@ def filled(line: Line) -> House:
     _neighbours(line, world)
     bill_of = _bills(line)
     order, listed = _orders(line, world)
-    numbers = _alarms(line, world)
+    numbers = {**_alarms(line, world), "exception": _exception(line, world)}
     set_demo_time(line.database, now=world.now)
     consumers = {
         account: portal_access.open_portal(line, account=account, wall=wall())
@@ -336,3 +341,26 @@ def _alarms(line: Line, world: World) -> dict[str, str]:
         line.database, number=proposed, reason="Cover opened", person=operator, now=world.now
     )
     return {"alarm": str(looked_at), "proposal": str(proposal.number)}
+
+
+def _exception(line: Line, world: World) -> str:
+    """A spike of A's that calls for a person."""
+    start = local_midnight(EXCEPTION_DAY) + timedelta(hours=9)
+    finding = ValidationFinding(
+        rule=Rule.SPIKE, meter=f"M-{LISTED}", day=day_number(EXCEPTION_DAY), channel="wh_import", start=start,
+        end=start + timedelta(minutes=30), intervals=1, severity=Severity.WARNING,
+        facts={"greatest_wh": 90_000, "load_wh": 2_500},
+    )  # fmt: skip
+    with line.database.write() as connection:
+        days = validation_store.replace_findings(
+            connection,
+            meter_days=[(finding.meter, finding.day)],
+            minutes=30,
+            findings=[finding],
+            now=world.now,
+        )
+        exception_queue.follow(connection, meter_days=days, now=world.now)
+        (found,) = validation.exceptions(
+            connection, wish=ExceptionFilter(), person=sign_in_of(Role.CLERK, COMPANY)
+        )
+    return str(found.number)

@@ -65,6 +65,8 @@ FORM = {
     "decision": "refuse",
     "note": "n",
     "count": "1",
+    "revision": "1",
+    "outcome": "accepted",
 }
 
 
@@ -93,7 +95,10 @@ def handlers(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
 
 def address(path: str, house: House) -> str:
     """Return the address of an object of the town A behind a route."""
-    kinds = {"/alarms": "alarm", "/proposals": "proposal", "/commands": "order", "/lists": "list"}
+    kinds = {
+        "/alarms": "alarm", "/proposals": "proposal", "/commands": "order", "/lists": "list",
+        "/exceptions": "exception",
+    }  # fmt: skip
     kind = next((value for prefix, value in kinds.items() if path.startswith(prefix)), "")
     values = {
         "number": house.values.get(kind, "1"),
@@ -233,8 +238,8 @@ class TestPerson:
                     answer.status_code,
                     answer.text[:300],
                 )
-                if path.startswith(("/alarms/", "/proposals/")):
-                    assert answer.status_code == 404, f"{path} tells that another office's alarm is there"
+                if path.startswith(("/alarms/", "/proposals/", "/exceptions/")):
+                    assert answer.status_code == 404, f"{path} tells that another office's is there"
         assert watch.changed() == []
         watch.close()
 

@@ -7,10 +7,11 @@ import pytest
 
 from bijlighar.alarms import operations as alarms
 from bijlighar.arrears import operations as arrears
-from bijlighar.offices.model import Role
+from bijlighar.offices.model import ROLES_OF_ACT, Act, Role
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
 from bijlighar.storage.schema import metadata
+from bijlighar.validation import operations as validation
 from bijlighar.web.app import create_app
 from tests.web.doors import IN_QUERIES, Door, Knocker, doors
 from tests.web.house import (
@@ -51,10 +52,22 @@ def _halt(house: House, _worker: Worker) -> None:
     )
 
 
+def _take(house: House, worker: Worker) -> None:
+    """Only who has taken an exception settles it."""
+    allowed = worker.role in ROLES_OF_ACT[Act.WORK_EXCEPTION] and OWN in worker.reach
+    who = worker.sign_in if allowed else sign_in_of(Role.CLERK, OWN)
+    with house.line.database.write() as connection:
+        validation.take(
+            connection, number=int(house.values["exception"]), revision=1, person=who, now=house.line.now()
+        )
+
+
 #: What must have happened before somebody can do what a door is for.
 BEFORE: Mapping[str, Callable[[House, Worker], None]] = {
     "POST /alarms/{number:int}/undo": _acknowledge,
     "POST /commands/resume": _halt,
+    "POST /exceptions/{number:int}/give-back": _take,
+    "POST /exceptions/{number:int}/settle": _take,
 }
 
 

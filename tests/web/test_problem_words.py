@@ -19,7 +19,7 @@ from tests.web.house import LISTED
 #: The rooms whose doors pages call.
 ROOMS = (
     "offices", "alarms", "arrears", "rollout", "headend", "ledger", "billing", "registry", "notices", "runtime",
-    "web", "demo", "base", "balance",
+    "web", "demo", "base", "balance", "validation",
 )  # fmt: skip
 #: What no page can meet, by why; whoever adds a code writes words for it, or says here why no page needs them.
 NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
@@ -27,7 +27,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
         f"{room}.error"
         for room in (
             "base", "offices", "alarms", "arrears", "rollout", "headend", "ledger", "billing", "registry",
-            "notices", "balance",
+            "notices", "balance", "validation",
         )
     ),
     "files and settings that only commands read": frozenset(

@@ -96,6 +96,7 @@ class Act(StrEnum):
     SILENCE_SIREN = "silence_siren"
     ARM_CONSOLE = "arm_console"
     VIEW_CONSUMER = "view_consumer"
+    WORK_EXCEPTION = "work_exception"
 
 
 class View(StrEnum):
@@ -106,6 +107,7 @@ class View(StrEnum):
     LISTS = "lists"
     COMMANDS = "commands"
     ROLLOUT = "rollout"
+    EXCEPTIONS = "exceptions"
     LOSSES = "losses"
     COLLECTIONS = "collections"
     AUDIT = "audit"
@@ -161,6 +163,7 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.SILENCE_SIREN: _WATCH,
         Act.ARM_CONSOLE: _WATCH,
         Act.VIEW_CONSUMER: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        Act.WORK_EXCEPTION: _roles(Role.CLERK, Role.ENGINEER),
     }
 )
 
@@ -174,6 +177,7 @@ ROLES_OF_VIEW: Mapping[View, frozenset[Role]] = MappingProxyType(
         View.ROLLOUT: _roles(
             Role.CLERK, Role.APPROVER, Role.ENGINEER, Role.STORE_KEEPER, Role.FITTER, Role.ADMIN
         ),
+        View.EXCEPTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER, Role.THEFT_OFFICER),
         View.LOSSES: _WATCH | _roles(Role.CLERK, Role.APPROVER),
         View.COLLECTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
         View.AUDIT: _roles(Role.ENGINEER, Role.ADMIN),

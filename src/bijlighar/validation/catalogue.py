@@ -56,6 +56,19 @@ CATALOGUE: Mapping[Rule, Entry] = MappingProxyType(
         ),
     }
 )
+#: The rules whose severity does not come from here.
+_OTHER_NAMES: Mapping[Rule, Words] = MappingProxyType(
+    {
+        Rule.MISSING: Words(hi="रीडिंग नहीं मिली", en="readings missing"),
+        Rule.DUPLICATE: Words(hi="दो बार आया मान", en="delivered twice"),
+        Rule.OUT_OF_ORDER: Words(hi="क्रम से बाहर", en="out of order"),
+        Rule.UNREADABLE: Words(hi="पढ़ा नहीं जा सका", en="unreadable"),
+        Rule.FLAGGED: Words(hi="भेजने वाले ने चिह्नित किया", en="flagged by the sender"),
+        Rule.NEGATIVE: Words(hi="ऋणात्मक मान", en="negative value"),
+        Rule.SPIKE: Words(hi="असामान्य उछाल", en="spike"),
+        Rule.SUM_CHECK: Words(hi="जोड़ रजिस्टर से नहीं मिलता", en="sum differs from the register"),
+    }
+)
 
 
 def severity(rule: Rule, category: str) -> Severity | None:
@@ -70,3 +83,8 @@ def severity(rule: Rule, category: str) -> Severity | None:
         if category.startswith(prefix):
             return own
     return entry.severity
+
+
+def rule_name(rule: Rule) -> Words:
+    """Return what a rule is called."""
+    return CATALOGUE[rule].name if rule in CATALOGUE else _OTHER_NAMES[rule]

@@ -1,10 +1,14 @@
-"""Frozen values of the validation: rules, findings, settings, the report."""
+"""Frozen values of the validation: rules, findings, settings, the report, and the exceptions' life cycle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any
+
+from bijlighar.base.lifecycle import LifeCycle
+from bijlighar.base.words import Words
 
 
 class Rule(StrEnum):
@@ -36,6 +40,15 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+SEVERITY_NAMES: Mapping[Severity, Words] = MappingProxyType(
+    {
+        Severity.ERROR: Words(hi="त्रुटि", en="error"),
+        Severity.WARNING: Words(hi="चेतावनी", en="warning"),
+        Severity.INFO: Words(hi="सूचना", en="for information"),
+    }
+)
 
 
 class Method(IntEnum):
@@ -130,3 +143,138 @@ class ValidationReport:
     findings: tuple[ValidationFinding, ...]
     meter_days: int
     estimated_intervals: int
+
+
+class ExceptionState(StrEnum):
+    """How far a finding that calls for a person has come."""
+
+    OPEN = "open"
+    TAKEN = "taken"
+    SETTLED = "settled"
+    CLOSED = "closed"
+
+
+class ExceptionEvent(StrEnum):
+    """What may happen to it: by a person, or by what is found."""
+
+    APPEAR = "appear"
+    TAKE = "take"
+    GIVE_BACK = "give_back"
+    SETTLE = "settle"
+    GROW = "grow"
+    VANISH = "vanish"
+    RETURN = "return"
+
+
+EXCEPTION_STEPS: LifeCycle[ExceptionState, ExceptionEvent] = MappingProxyType(
+    {
+        ExceptionState.OPEN: {
+            ExceptionEvent.TAKE: ExceptionState.TAKEN,
+            ExceptionEvent.VANISH: ExceptionState.CLOSED,
+        },
+        ExceptionState.TAKEN: {
+            ExceptionEvent.GIVE_BACK: ExceptionState.OPEN,
+            ExceptionEvent.SETTLE: ExceptionState.SETTLED,
+            ExceptionEvent.VANISH: ExceptionState.CLOSED,
+        },
+        ExceptionState.SETTLED: {
+            ExceptionEvent.GROW: ExceptionState.OPEN,
+            ExceptionEvent.VANISH: ExceptionState.CLOSED,
+        },
+        ExceptionState.CLOSED: {ExceptionEvent.RETURN: ExceptionState.OPEN},
+    }
+)
+#: Those in which somebody has still to do something.
+WAITING = (ExceptionState.OPEN, ExceptionState.TAKEN)
+
+EXCEPTION_STATE_NAMES: Mapping[ExceptionState, Words] = MappingProxyType(
+    {
+        ExceptionState.OPEN: Words(hi="खुला", en="open"),
+        ExceptionState.TAKEN: Words(hi="किसी ने लिया है", en="taken"),
+        ExceptionState.SETTLED: Words(hi="निपटाया गया", en="settled"),
+        ExceptionState.CLOSED: Words(hi="अपने आप बंद", en="closed by itself"),
+    }
+)
+EXCEPTION_EVENT_NAMES: Mapping[ExceptionEvent, Words] = MappingProxyType(
+    {
+        ExceptionEvent.APPEAR: Words(hi="पाया गया", en="found"),
+        ExceptionEvent.TAKE: Words(hi="लिया", en="taken"),
+        ExceptionEvent.GIVE_BACK: Words(hi="वापस कतार में रखा", en="given back to the queue"),
+        ExceptionEvent.SETTLE: Words(hi="निपटाया", en="settled"),
+        ExceptionEvent.GROW: Words(hi="बढ़ गया, फिर खुला", en="grew, open again"),
+        ExceptionEvent.VANISH: Words(
+            hi="नई रीडिंग से अब नहीं पाया जाता", en="not found any more in the readings"
+        ),
+        ExceptionEvent.RETURN: Words(hi="फिर पाया गया", en="found again"),
+    }
+)
+
+
+class Outcome(StrEnum):
+    """How a person settled what was found."""
+
+    ACCEPTED = "accepted"
+    ESTIMATED = "estimated"
+    FIELD = "field"
+    RECORDS = "records"
+
+
+OUTCOME_NAMES: Mapping[Outcome, Words] = MappingProxyType(
+    {
+        Outcome.ACCEPTED: Words(hi="जैसा है वैसा स्वीकार", en="accepted as it is"),
+        Outcome.ESTIMATED: Words(hi="आंकलित मान रहेगा", en="the estimate stays"),
+        Outcome.FIELD: Words(hi="मौके पर जाँच हेतु भेजा", en="sent to the field"),
+        Outcome.RECORDS: Words(hi="अभिलेख ठीक किए गए", en="the records were put right"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationException:
+    """
+    A finding that calls for a person, and what was done about it.
+
+    office: where the meter hung when it began; None if that is not known.
+    revision: counts what the finding has said; a form that names an older one is refused.
+    settled_intervals: how long it was when it was settled [intervals].
+    """
+
+    number: int
+    finding: ValidationFinding
+    office: str | None
+    state: ExceptionState
+    revision: int
+    opened_at: datetime
+    changed_at: datetime
+    taken_by: str | None = None
+    taken_at: datetime | None = None
+    settled_by: str | None = None
+    settled_at: datetime | None = None
+    settled_intervals: int | None = None
+    outcome: Outcome | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionStep:
+    """One thing that happened to an exception; `person` is None where nobody did it."""
+
+    exception: int
+    at: datetime
+    event: ExceptionEvent
+    person: str | None = None
+    outcome: Outcome | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionFilter:
+    """Which exceptions are asked for; an empty text leaves all in, `offices` of None is the whole company."""
+
+    states: tuple[ExceptionState, ...] = WAITING
+    rule: Rule | None = None
+    severity: Severity | None = None
+    office: str = ""
+    meter: str = ""
+    taken_by: str = ""
+    offices: tuple[str, ...] | None = None

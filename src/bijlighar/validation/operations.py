@@ -1,5 +1,6 @@
 """
-What other rooms may ask for: validate what is new, what lies in a range, and estimate what is still missing.
+What other rooms may ask for: validate what is new, what lies in a range, estimate what is still missing; and what
+people do with the exceptions.
 
 Each run reads, decides and then writes in one transaction; a meter-day that changed in between is left alone, for it
 is ahead of the watermark and will be looked at again.
@@ -19,6 +20,10 @@ from bijlighar.storage import sequences
 from bijlighar.storage.engine import Database
 from bijlighar.validation import queries, store
 from bijlighar.validation.cases import Hangings
+from bijlighar.validation.exception_queue import follow
+from bijlighar.validation.exceptions_by_hand import give_back as give_back
+from bijlighar.validation.exceptions_by_hand import settle as settle
+from bijlighar.validation.exceptions_by_hand import take as take
 from bijlighar.validation.gathering import due_day, gather, open_days
 from bijlighar.validation.hanging import hangings
 from bijlighar.validation.judging import Verdict, judge
@@ -76,7 +81,7 @@ def validate_range(
                 blocks = open_days(connection, meters=meters, first=low, last=high, hung=hung, now=now)
                 verdicts = _verdicts(connection, blocks, hung=hung, now=now, settings=settings, forced=False)
             with database.write() as connection:
-                done = _save(connection, verdicts, now=now)
+                done = _save(connection, verdicts, now=now, is_queue_anew=True)
             meter_days += done.meter_days
             estimated += done.estimated_intervals
     with database.read() as connection:
@@ -186,12 +191,16 @@ def _verdicts(
     ]
 
 
-def _save(connection: Connection, verdicts: Sequence[Verdict], *, now: datetime) -> _Done:
+def _save(
+    connection: Connection, verdicts: Sequence[Verdict], *, now: datetime, is_queue_anew: bool = False
+) -> _Done:
+    """Write what was judged; the queue of exceptions follows what changed, or all of these days."""
     meter_days = 0
+    changed: set[tuple[str, int]] = set()
     for verdict in verdicts:
         block = verdict.block
         readings.store_validated(connection, block=block, now=now)
-        store.replace_findings(
+        changed |= store.replace_findings(
             connection,
             meter_days=list(zip(block.meters, block.days.tolist(), strict=True)),
             minutes=block.minutes,
@@ -200,6 +209,10 @@ def _save(connection: Connection, verdicts: Sequence[Verdict], *, now: datetime)
         )
         known = (block.versions > 0) | (block.quality == Quality.ESTIMATED).any(axis=1)
         meter_days += int(known.sum())
+        if is_queue_anew:
+            changed.update(zip(block.meters, block.days.tolist(), strict=True))
+    if changed:
+        follow(connection, meter_days=changed, now=now)
     estimated = sum(verdict.estimated_intervals for verdict in verdicts)
     return _Done(meter_days=meter_days, estimated_intervals=estimated)
 

@@ -1,20 +1,32 @@
 """What other rooms may ask about validation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Period, day_number, epoch_seconds, local_date, moment_of
+from bijlighar.base.text import CODE_MAX, check_text
+from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
 from bijlighar.readings.operations import SEQUENCE
 from bijlighar.registry.model import SINCE_EVER
 from bijlighar.storage import sequences
-from bijlighar.validation import store
+from bijlighar.validation import exception_store, store
 from bijlighar.validation.cases import Hangings
+from bijlighar.validation.catalogue import rule_name as rule_name
+from bijlighar.validation.errors import UnknownException
+from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
 from bijlighar.validation.gathering import due_day
 from bijlighar.validation.hanging import hangings
-from bijlighar.validation.model import ValidationFinding, ValidationSettings
+from bijlighar.validation.model import (
+    ExceptionFilter,
+    ExceptionStep,
+    ValidationException,
+    ValidationFinding,
+    ValidationSettings,
+)
 from bijlighar.validation.reasons import reason as reason
 from bijlighar.validation.report import document as document
 from bijlighar.validation.report import joined_gaps, of_delivery
@@ -22,6 +34,9 @@ from bijlighar.validation.report import joined_gaps, of_delivery
 CHANGES_READER = "validation.changes"
 DUE_READER = "validation.due"
 NEVER = 10**9
+EXCEPTIONS_PER_PAGE = 50
+#: More than these are not given at once, not even to a spreadsheet.
+EXCEPTIONS_MAX = 20_000
 
 
 def pending(connection: Connection, *, now: datetime, settings: ValidationSettings | None = None) -> int:
@@ -57,3 +72,56 @@ def estimated_up_to(connection: Connection, *, hung: Hangings) -> int:
         stored = readings.stored_ends(connection)
         days += [] if stored is None else [stored[0]]
     return min(days, default=NEVER) - 1
+
+
+def exception(
+    connection: Connection, *, number: int, person: str, is_to_change: bool = False
+) -> ValidationException:
+    """
+    Return an exception in a person's sight, locked until the transaction ends if it is to be changed.
+
+    :raises UnknownPerson: if nobody signs in so.
+    :raises UnknownException: if there is none of that number, or it is another office's: which of both is not told.
+    """
+    found = exception_store.select_exception(connection, number=number, is_to_change=is_to_change)
+    seen = _offices_of(connection, person=person)
+    if found is None or (seen is not None and found.office not in seen):
+        raise UnknownException(
+            f"there is no exception {number} in your offices; the queue shows those there are"
+        )
+    return found
+
+
+def exception_steps(connection: Connection, *, number: int) -> tuple[ExceptionStep, ...]:
+    """Return what happened to an exception, oldest first."""
+    return exception_store.select_steps(connection, number=number)
+
+
+def exceptions(
+    connection: Connection,
+    *,
+    wish: ExceptionFilter,
+    person: str,
+    first: int = 0,
+    limit: int = EXCEPTIONS_PER_PAGE,
+) -> tuple[ValidationException, ...]:
+    """Return some exceptions in a person's sight from the `first` on, the gravest and oldest first."""
+    check_text(wish.meter, what="the meter", letters_max=CODE_MAX)
+    check_text(wish.office, what="the office", letters_max=CODE_MAX)
+    seen = replace(wish, offices=_offices_of(connection, person=person))
+    return exception_store.select_page(connection, wish=seen, first=first, limit=min(limit, EXCEPTIONS_MAX))
+
+
+def count_exceptions(connection: Connection, *, wish: ExceptionFilter, person: str) -> int:
+    """Return how many exceptions in a person's sight a filter leaves in."""
+    check_text(wish.meter, what="the meter", letters_max=CODE_MAX)
+    check_text(wish.office, what="the office", letters_max=CODE_MAX)
+    return exception_store.count(
+        connection, wish=replace(wish, offices=_offices_of(connection, person=person))
+    )
+
+
+def _offices_of(connection: Connection, *, person: str) -> tuple[str, ...] | None:
+    """Return the offices in a person's sight: None, which is all, at the company's head office, else their branch."""
+    own = offices.office(connection, code=offices.person(connection, sign_in=person).office)
+    return None if own.parent is None else offices.offices_below(connection, code=own.code)

@@ -48,19 +48,37 @@ def replace_findings(
     minutes: int,
     findings: Sequence[ValidationFinding],
     now: datetime,
-) -> None:
-    """Make `findings` what stands open for these meter-days of one interval length."""
+) -> set[tuple[str, int]]:
+    """Make `findings` what stands open for these meter-days of one interval length; return those that changed."""
     if not meter_days:
-        return
-    standing = {_identity(finding): number for number, finding in _open_of(connection, meter_days, minutes)}
+        return set()
+    told = _open_of(connection, meter_days, minutes)
+    standing = {_identity(finding): number for number, finding in told}
     wanted = {_identity(finding): finding for finding in findings}
     gone = [number for key, number in standing.items() if key not in wanted]
+    old = [finding for _, finding in told if _identity(finding) not in wanted]
+    new = [finding for key, finding in wanted.items() if key not in standing]
     for begin in range(0, len(gone), IDS_PER_UPDATE):
         some = gone[begin : begin + IDS_PER_UPDATE]
         connection.execute(update(finding_table).where(finding_table.c.id.in_(some)).values(withdrawn_at=now))
-    rows = [_row(finding, minutes, now) for key, finding in wanted.items() if key not in standing]
-    if rows:
-        connection.execute(finding_table.insert(), rows)
+    if new:
+        connection.execute(finding_table.insert(), [_row(finding, minutes, now) for finding in new])
+    return {(finding.meter, finding.day) for finding in (*old, *new)}
+
+
+def select_findings_of(
+    connection: Connection, *, meters: Sequence[str], first: int, last: int
+) -> list[ValidationFinding]:
+    """Return the open findings of some meters on the days `first` to `last`."""
+    found: list[ValidationFinding] = []
+    for begin in range(0, len(meters), METERS_PER_SELECT):
+        statement = select(finding_table).where(
+            _is_open,
+            finding_table.c.day.between(first, last),
+            finding_table.c.meter.in_(meters[begin : begin + METERS_PER_SELECT]),
+        )
+        found += [_finding(row) for row in connection.execute(statement)]
+    return found
 
 
 def select_findings(

@@ -23,6 +23,7 @@ MENU = (
     (View.LISTS, "/lists", "Defaulters"),
     (View.COMMANDS, "/commands", "Commands"),
     (View.ROLLOUT, "/rollout", "Roll-out"),
+    (View.EXCEPTIONS, "/exceptions", "Exceptions"),
     (View.LOSSES, "/losses", "Line loss"),
     (View.COLLECTIONS, "/collections", "Collections"),
 )

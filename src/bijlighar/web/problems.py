@@ -52,6 +52,9 @@ STATUS_OF = {
     "alarms.already-proposed": 409,
     "alarms.already-decided": 409,
     "alarms.unknown-proposal": 404,
+    "validation.unknown-exception": 404,
+    "validation.exception-changed": 409,
+    "validation.not-the-holder": 409,
     "demo.town-not-running": 503,
     "demo.nothing-left": 409,
 }

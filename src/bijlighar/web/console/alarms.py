@@ -26,7 +26,7 @@ from bijlighar.base.errors import InvalidValue
 from bijlighar.headend import operations as headend
 from bijlighar.headend import queries as headend_queries
 from bijlighar.offices import queries as offices
-from bijlighar.offices.model import ROLES_OF_ACT, Act, Person, View
+from bijlighar.offices.model import ROLES_OF_ACT, ROLES_OF_VIEW, Act, Person, View
 from bijlighar.runtime import operator_deeds
 from bijlighar.runtime.clock import wall as wall_clock
 from bijlighar.runtime.line import Line
@@ -131,6 +131,7 @@ def show_alarm(request: Asked, number: NumberInPath) -> Answer:
         proposals=[(each, PROPOSAL_NAMES[each.state]) for each in proposals],
         proposed=any(each.state is ProposalState.PROPOSED for each in proposals),
         may={act.value: bool(person.roles & ROLES_OF_ACT[act]) for act in Act},
+        may_exceptions=bool(person.roles & ROLES_OF_VIEW[View.EXCEPTIONS]),
         age_s=(now - alarm.raised_at).total_seconds(),
         can_undo=_can_undo(alarm, person=person, now=now),
     )

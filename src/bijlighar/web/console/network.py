@@ -20,7 +20,7 @@ from bijlighar.balance.model import Level, Loss
 from bijlighar.base.period import Period
 from bijlighar.headend import queries as headend
 from bijlighar.offices import queries as offices
-from bijlighar.offices.model import ROLES_OF_ACT, Act, View
+from bijlighar.offices.model import ROLES_OF_ACT, ROLES_OF_VIEW, Act, View
 from bijlighar.registry import operations as registry_operations
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import Installation, Transformer
@@ -181,6 +181,7 @@ def _transformer_page(
         row=row,
         names=names,
         may_open=bool(person.roles & ROLES_OF_ACT[Act.VIEW_CONSUMER]),
+        may_exceptions=bool(person.roles & ROLES_OF_VIEW[View.EXCEPTIONS]),
         quote=_quoted,
         **facts,
     )

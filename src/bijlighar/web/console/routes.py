@@ -2,7 +2,17 @@
 
 from litestar.types import ControllerRouterHandler
 
-from bijlighar.web.console import alarms, collections, commands, home, lists, losses, network, rollout
+from bijlighar.web.console import (
+    alarms,
+    collections,
+    commands,
+    exceptions,
+    home,
+    lists,
+    losses,
+    network,
+    rollout,
+)
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *home.ROUTES,
@@ -10,6 +20,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *network.ROUTES,
     *lists.ROUTES,
     *commands.ROUTES,
+    *exceptions.ROUTES,
     *losses.ROUTES,
     *rollout.ROUTES,
     *collections.ROUTES,

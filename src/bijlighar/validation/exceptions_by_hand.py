@@ -1,0 +1,160 @@
+"""What people do with exceptions: take one, give it back, settle it; each step is kept, and in the audit."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bijlighar.base.errors import InvalidValue
+from bijlighar.base.lifecycle import IllegalStep, next_state
+from bijlighar.base.text import NOTE_MAX, check_text
+from bijlighar.offices import operations as offices
+from bijlighar.offices.model import Act
+from bijlighar.validation import exception_store, queries
+from bijlighar.validation.errors import ExceptionChanged, NotTheHolder
+from bijlighar.validation.exception_rules import outcomes_of
+from bijlighar.validation.model import (
+    EXCEPTION_STEPS,
+    ExceptionEvent,
+    ExceptionStep,
+    Outcome,
+    ValidationException,
+)
+
+
+def take(
+    connection: Connection, *, number: int, revision: int, person: str, now: datetime
+) -> ValidationException:
+    """
+    Take an open exception in hand, as a named person.
+
+    :raises UnknownException: if there is none of that number in the person's offices.
+    :raises NotPermitted: if the person's role does not allow it.
+    :raises ExceptionChanged: if it says something else than `revision` did, or is not open.
+    """
+    before = _in_hand(connection, number=number, revision=revision, person=person)
+    after = replace(_stepped(before, ExceptionEvent.TAKE), taken_by=_key(connection, person), taken_at=now)
+    return _write(connection, after, event=ExceptionEvent.TAKE, person=person, now=now)
+
+
+def give_back(
+    connection: Connection, *, number: int, revision: int, person: str, now: datetime
+) -> ValidationException:
+    """
+    Put a taken exception back into the queue; a colleague may do it for who has taken it.
+
+    :raises UnknownException: if there is none of that number in the person's offices.
+    :raises NotPermitted: if the person's role does not allow it.
+    :raises ExceptionChanged: if it says something else than `revision` did, or is not taken.
+    """
+    before = _in_hand(connection, number=number, revision=revision, person=person)
+    after = replace(_stepped(before, ExceptionEvent.GIVE_BACK), taken_by=None, taken_at=None)
+    return _write(connection, after, event=ExceptionEvent.GIVE_BACK, person=person, now=now)
+
+
+def settle(
+    connection: Connection,
+    *,
+    number: int,
+    revision: int,
+    outcome: str,
+    note: str,
+    person: str,
+    now: datetime,
+) -> ValidationException:
+    """
+    Settle an exception that the person has taken, with an outcome and a reason.
+
+    :raises UnknownException: if there is none of that number in the person's offices.
+    :raises NotPermitted: if the person's role does not allow it.
+    :raises ExceptionChanged: if it says something else than `revision` did, or is not taken.
+    :raises NotTheHolder: if somebody else has taken it.
+    :raises InvalidValue: if the outcome does not fit the rule, or the reason is empty or no text.
+    """
+    before = _in_hand(connection, number=number, revision=revision, person=person)
+    chosen = _outcome(before, outcome)
+    reason = check_text(note.strip(), what="the reason", letters_max=NOTE_MAX)
+    if not reason:
+        raise InvalidValue("the reason is empty; write why it is settled so")
+    after = _stepped(before, ExceptionEvent.SETTLE)
+    who = _key(connection, person)
+    if before.taken_by != who:
+        raise NotTheHolder(f"{before.taken_by} has taken exception {number}; they settle it or give it back")
+    after = replace(
+        after,
+        settled_by=who,
+        settled_at=now,
+        settled_intervals=before.finding.intervals,
+        outcome=chosen,
+        note=reason,
+    )
+    return _write(connection, after, event=ExceptionEvent.SETTLE, person=person, now=now)
+
+
+def _in_hand(connection: Connection, *, number: int, revision: int, person: str) -> ValidationException:
+    """Return an exception that a person may work on, as they saw it."""
+    offices.authorise(connection, sign_in=person, act=Act.WORK_EXCEPTION, office=None)
+    found = queries.exception(connection, number=number, person=person, is_to_change=True)
+    if found.revision != revision:
+        raise ExceptionChanged(f"exception {number} was found anew meanwhile; look at it again")
+    return found
+
+
+def _stepped(exception: ValidationException, event: ExceptionEvent) -> ValidationException:
+    try:
+        return replace(exception, state=next_state(EXCEPTION_STEPS, exception.state, event))
+    except IllegalStep:
+        raise ExceptionChanged(
+            f"exception {exception.number} is {exception.state.value}; it cannot be "
+            f"{event.value.replace('_', ' ')} now"
+        ) from None
+
+
+def _outcome(exception: ValidationException, text: str) -> Outcome:
+    for outcome in outcomes_of(exception.finding.rule):
+        if outcome.value == text:
+            return outcome
+    known = ", ".join(outcome.value for outcome in outcomes_of(exception.finding.rule))
+    raise InvalidValue(f"a finding of {exception.finding.rule.value} is settled as one of {known}")
+
+
+def _key(connection: Connection, person: str) -> str:
+    """Return the name of a person as it is stored."""
+    return offices.authorise(connection, sign_in=person, act=Act.WORK_EXCEPTION, office=None).sign_in
+
+
+def _write(
+    connection: Connection,
+    exception: ValidationException,
+    *,
+    event: ExceptionEvent,
+    person: str,
+    now: datetime,
+) -> ValidationException:
+    after = replace(exception, changed_at=now)
+    exception_store.update_exception(connection, exception=after)
+    step = ExceptionStep(
+        exception=after.number,
+        at=now,
+        event=event,
+        person=_key(connection, person),
+        outcome=after.outcome,
+        note=after.note,
+    )
+    exception_store.append_steps(connection, steps=[step])
+    offices.record_act(
+        connection,
+        person=person,
+        act=Act.WORK_EXCEPTION,
+        subject=f"exception:{after.number}",
+        detail={
+            "event": event.value,
+            "meter": after.finding.meter,
+            "rule": after.finding.rule.value,
+            "start": after.finding.start,
+            "outcome": None if after.outcome is None else after.outcome.value,
+            "note": after.note,
+        },
+        now=now,
+    )
+    return after
