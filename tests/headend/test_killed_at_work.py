@@ -28,9 +28,14 @@ from tests.simulator.towns import HOUR, MIDNIGHT
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 120.0
-#: The work of one moment takes about so long [s]: within it a process is killed.
-WORK_S = 0.8
+#: For so long [s] the work of one moment lasts at first; how long it lasts on this machine is learnt on the way, so
+#: that a process is killed within it and not after it.
+WORK_S = 0.4
+SHORTER, LONGER = 0.9, 1.1
+LOOK_EVERY_S = 0.002
 MOMENTS_SHORT, MOMENTS_LONG = 5, 50
+#: So many moments of work are given at most for each at which the work was struck.
+TRIES = 3
 
 
 class Office:
@@ -45,6 +50,7 @@ class Office:
         self.began = time.monotonic()
         self.worker: subprocess.Popen[bytes] | None = None
         self.struck_at_work = 0
+        self.work_s = WORK_S
         self.orders: list[tuple[str, ControlAction]] = []
         (self.folder / "image").write_bytes(NEW.octets)
         self.read_until(0)
@@ -125,8 +131,17 @@ class Office:
     def strike(self, dice: random.Random) -> None:
         """Kill the head-end, the gate or both at a moment of their work."""
         self.start()
-        time.sleep(dice.uniform(0.0, WORK_S))
-        self.struck_at_work += self.is_at_work
+        began = time.monotonic()
+        moment = began + dice.uniform(0.0, self.work_s)
+        while self.is_at_work and time.monotonic() < moment:
+            time.sleep(LOOK_EVERY_S)
+        if self.is_at_work:
+            self.struck_at_work += 1
+            self.work_s *= LONGER
+        else:  # it was done before the moment came
+            assert self.worker is not None
+            assert self.worker.returncode == 0
+            self.work_s = SHORTER * (time.monotonic() - began)
         victim = dice.choice(("head-end", "head-end", "head-end", "gate", "both"))
         if victim != "gate":
             self.kill()
@@ -139,14 +154,14 @@ class Office:
 def strike_and_check(folder: Path, *, moments: int, seed: int, meters: int) -> None:
     dice = random.Random(seed)
     with Office(folder, meters=meters) as office:
-        number = 0
-        while office.struck_at_work < moments:
-            assert number < 3 * moments, "most kills came when nothing was being done"
+        for number in range(TRIES * moments):
+            if office.struck_at_work == moments:
+                break
             office.give_work(number)
             office.strike(dice)
-            number += 1
         office.finish()
         check(office)
+        assert office.struck_at_work == moments
 
 
 def check(office: Office) -> None:

@@ -153,3 +153,15 @@ class TestWriteTown:
 
         with pytest.raises(NoTown):
             read_town(tmp_path)
+
+
+class TestGateways:
+    def test_are_named_in_the_registry_and_empty_without(self, town):
+        address = {"town": town, "host": "127.0.0.1", "port": 7000}
+
+        named = [row["gateway"] for row in rows(registry_csv(**address, per_gateway=10)) if row["url"]]
+        plain = {row["gateway"] for row in rows(registry_csv(**address))}
+
+        assert plain == {""}
+        assert max(named.count(name) for name in named) == 10
+        assert {"GW-00001", "GW-00002"} <= set(named)

@@ -28,6 +28,12 @@ def _print_faults() -> None:
     help="Write the keys of the meters to this file.",
 )
 @click.option("--faults", default="", metavar="SPEC", help="name=share,… ; `help` lists the names.")
+@click.option(
+    "--per-gateway",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="N meters behind one gateway: 150 ms, 20,000 octets/s, eight connections for all.",
+)
 @click.option("--push", metavar="HOST:PORT", help="Where alerts are pushed to.")
 @click.option("--hdlc", is_flag=True, help="HDLC frames over TCP instead of the wrapper.")
 @click.option(
@@ -51,6 +57,7 @@ def simulate(
     seed: int,
     keys_out: Path | None,
     faults: str,
+    per_gateway: int | None,
     push: str | None,
     hdlc: bool,
     profiles: Path | None,
@@ -73,6 +80,7 @@ def simulate(
             port=port,
             push=push,
             faults=faults,
+            per_gateway=per_gateway,
         )
         return
     if port is None:
@@ -89,6 +97,7 @@ def simulate(
         hdlc=hdlc,
         profiles=profiles,
         keys_out=keys_out,
+        per_gateway=per_gateway,
     )
 
 

@@ -1,4 +1,4 @@
-"""What faults do to the line of a meter: slow, late, lossy and garbled answers, reboots, a modem that many share."""
+"""What stands between a meter and its client: slow, late, lossy and garbled lines, reboots, modems, gateways."""
 
 import asyncio
 from collections import deque
@@ -17,24 +17,58 @@ LOST_SHARE, GARBLED_SHARE = 0.1, 0.3
 ANSWERS_BEFORE_REBOOT, AWAY_S = 3, 1.0
 #: The connections that one modem holds for all meters behind it.
 MODEM_CONNECTIONS = 4
+#: What an answer takes more through a gateway [s], what the gateway carries for all meters behind it [octets/s], and
+#: the connections that it holds; the next one is reset.
+GATEWAY_DELAY_S, GATEWAY_OCTETS_PER_S, GATEWAY_CONNECTIONS = 0.15, 20_000, 8
 #: A timer may come so much early [s].
 SOON_S = 0.002
 _STREAM_OF_LINES = 16
 
 
+class Gateway:
+    """What the meters behind one gateway share; `connections` are those that it holds."""
+
+    __slots__ = ("_free_at", "connections")
+
+    def __init__(self) -> None:
+        """Begin with nothing to carry."""
+        self.connections = 0
+        self._free_at = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether it holds all the connections that it can."""
+        return self.connections >= GATEWAY_CONNECTIONS
+
+    def carry(self, octets: int, *, now: float) -> float:
+        """Carry an answer after those before it, and return when it is there [s of the event loop]."""
+        self._free_at = max(now, self._free_at) + octets / GATEWAY_OCTETS_PER_S
+        return self._free_at + GATEWAY_DELAY_S
+
+
 class Line:
     """The way of one connection's answers to the client."""
 
-    def __init__(self, live: LiveTown, device: int, transport: asyncio.Transport, *, number: int) -> None:
+    def __init__(
+        self,
+        live: LiveTown,
+        device: int,
+        transport: asyncio.Transport,
+        *,
+        number: int,
+        gateway: Gateway | None = None,
+    ) -> None:
         """Be the line of the `number`-th connection to a meter; its luck is drawn from the town's seed."""
         self._live = live
         self._device = device
         self._transport = transport
+        self._gateway = gateway
         self._draw = np.random.default_rng([live.town.seed, _STREAM_OF_LINES, device, number])
         self._loop = asyncio.get_running_loop()
         self._free_at = 0.0
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._is_pumping = False
+        self._is_ending = False
         self.answers = 0
 
     def write(self, out: bytes) -> None:
@@ -46,10 +80,13 @@ class Line:
             return
         if self._has("garbled") and self._draw.random() < GARBLED_SHARE:
             out = self._garbled(out)
-        if not (self._has("delay") or self._has("slow_link") or self._waiting):
+        if not (self._gateway or self._has("delay") or self._has("slow_link") or self._waiting):
             self._transport.write(out)
             return
-        at = max(self._loop.time(), self._free_at) + (DELAY_S if self._has("delay") else 0.0)
+        at = now = self._loop.time()
+        if self._gateway is not None:
+            at = self._gateway.carry(len(out), now=now)
+        at = max(at, self._free_at) + (DELAY_S if self._has("delay") else 0.0)
         size = SLOW_OCTETS if self._has("slow_link") else len(out)
         for begin in range(0, len(out), size):
             self._waiting.append((at, out[begin : begin + size]))
@@ -58,6 +95,13 @@ class Line:
         if not self._is_pumping:
             self._is_pumping = True
             self._loop.call_at(self._waiting[0][0], self._pump)
+
+    def close(self) -> None:
+        """Close the connection after what is still on its way."""
+        if self._is_pumping:
+            self._is_ending = True
+        else:
+            self._transport.close()
 
     @property
     def has_rebooted(self) -> bool:
@@ -82,3 +126,5 @@ class Line:
         self._is_pumping = bool(self._waiting)
         if self._is_pumping:
             self._loop.call_at(self._waiting[0][0], self._pump)
+        elif self._is_ending:
+            self._transport.close()

@@ -104,11 +104,13 @@ def serve_town(
     port: int | None = None,
     push: str | None = None,
     faults: str = "",
+    per_gateway: int | None = None,
 ) -> None:
     """
     Be the process of the meters of the town in `folder`, with their memory, until SIGTERM.
 
-    The control socket stands at `control` (HOST:PORT on loopback); `port` and `push` overrule what the folder says.
+    The control socket stands at `control` (HOST:PORT on loopback); `port` and `push` overrule what the folder says;
+    `per_gateway` meters stand behind one gateway, None: each has a modem of its own.
 
     :raises NoTown: if the folder holds no town.
     :raises PortTaken: if a port is in use.
@@ -121,7 +123,11 @@ def serve_town(
         live = LiveTown(town=found.town, memory=memory, profiles=found.profiles, pushes=target is not None)
         process.give_faults(live, spec=faults)
         service = Service(
-            host=found.host, port=found.port if port is None else port, control=control, push=target
+            host=found.host,
+            port=found.port if port is None else port,
+            control=control,
+            push=target,
+            per_gateway=per_gateway,
         )
         process.run(live, service=service, announce=announce)
     finally:
@@ -142,6 +148,7 @@ def serve_alone(  # noqa: PLR0913 - one for each option of `meter simulate`
     hdlc: bool = False,
     profiles: Path | None = None,
     keys_out: Path | None = None,
+    per_gateway: int | None = None,
 ) -> None:
     """
     Be the process of `meters` meters that remember their last 35 days and follow `clock`, until SIGTERM.
@@ -167,7 +174,15 @@ def serve_alone(  # noqa: PLR0913 - one for each option of `meter simulate`
         live = LiveTown(town=town, memory=memory, profiles=loads, pushes=push is not None)
         process.give_faults(live, spec=faults)
         framing = Framing.HDLC if hdlc else Framing.WRAPPER
-        service = Service(host=host, port=port, control=control, push=push, framing=framing, clock=clock)
+        service = Service(
+            host=host,
+            port=port,
+            control=control,
+            push=push,
+            framing=framing,
+            clock=clock,
+            per_gateway=per_gateway,
+        )
         process.run(live, service=service, announce=announce)
     finally:
         memory.close()

@@ -52,12 +52,28 @@ def url_of(*, town: Town, serial: str, host: str, port: int) -> str:
     return meter_url(device, host=host, port=port)
 
 
-def registry_csv(*, town: Town, host: str, port: int) -> str:
-    """Return the registry of the first day: every meter that hangs then, an old one with an empty url."""
+def registry_csv(*, town: Town, host: str, port: int, per_gateway: int | None = None) -> str:
+    """
+    Return the registry of the first day: every meter that hangs then, an old one with an empty url.
+
+    Where `per_gateway` meters stand behind one gateway, each row names it.
+    """
     return _csv(
         REGISTRY_COLUMNS,
-        (_row(town, device, host=host, port=port) for device in town.devices if not device.in_store),
+        (
+            _row(town, device, host=host, port=port)
+            | {"gateway": gateway_of(device, per_gateway=per_gateway)}
+            for device in town.devices
+            if not device.in_store
+        ),
     )
+
+
+def gateway_of(device: Device, *, per_gateway: int | None) -> str:
+    """Return the name of the gateway before a meter, empty where each has a modem of its own."""
+    if per_gateway is None or device.listens is None:
+        return ""
+    return f"GW-{device.listens // per_gateway + 1:05d}"
 
 
 def network_csv(*, town: Town) -> str:

@@ -34,7 +34,8 @@ class Service:
     """
     How the meters of a town are served.
 
-    `control` and `push` are HOST:PORT or None; `clock` moves the town's time where nothing else does.
+    `control` and `push` are HOST:PORT or None; `clock` moves the town's time where nothing else does; `per_gateway`
+    meters stand behind one gateway.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Service:
     push: str | None = None
     framing: Framing = Framing.WRAPPER
     clock: Clock | None = None
+    per_gateway: int | None = None
 
 
 def run(live: LiveTown, *, service: Service, announce: Callable[[str], None]) -> None:
@@ -58,7 +60,7 @@ def run(live: LiveTown, *, service: Service, announce: Callable[[str], None]) ->
 
 async def _serve(live: LiveTown, *, service: Service, announce: Callable[[str], None]) -> None:
     quiet = SilencePlan(live)
-    meters = Meters(live, framing=service.framing, quiet=quiet)
+    meters = Meters(live, framing=service.framing, quiet=quiet, per_gateway=service.per_gateway)
     pusher = None if service.push is None else Pusher(live, target=service.push)
     control = Control(
         live, after=(lambda: None) if pusher is None else pusher.wake, quiet=quiet, meters=meters

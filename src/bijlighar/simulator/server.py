@@ -35,7 +35,7 @@ from bijlighar.dlms.event import (
 from bijlighar.dlms.security import Mechanism, Security
 from bijlighar.dlms.session import Association, Framing, Role
 from bijlighar.simulator.errors import PortTaken
-from bijlighar.simulator.faultlines import AWAY_S, MODEM_CONNECTIONS, Line
+from bijlighar.simulator.faultlines import AWAY_S, MODEM_CONNECTIONS, Gateway, Line
 from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.objects import MeterObjects
 from bijlighar.simulator.silence import SilencePlan
@@ -54,8 +54,10 @@ _RESET = struct.pack("ii", 1, 0)
 class Meters:
     """All listening meters of a town."""
 
-    def __init__(self, live: LiveTown, *, framing: Framing, quiet: SilencePlan) -> None:
-        """Serve the meters of `live`; `quiet` tells which are silent."""
+    def __init__(
+        self, live: LiveTown, *, framing: Framing, quiet: SilencePlan, per_gateway: int | None = None
+    ) -> None:
+        """Serve the meters of `live`; `quiet` tells which are silent, `per_gateway` how many share a gateway."""
         self.live = live
         self.framing = framing
         self.quiet = quiet
@@ -67,6 +69,8 @@ class Meters:
         self.at_modem: set[MeterConnection] = set()
         #: Until when meters that rebooted are away, by meter [s of the event loop].
         self.away_until: dict[int, float] = {}
+        self._gateways: dict[int, Gateway] = {}
+        self._per_gateway = per_gateway
         self.objects = MeterObjects(live)
         self._servers: list[asyncio.Server] = []
 
@@ -117,9 +121,16 @@ class Meters:
         for server in self._servers:
             server.close()
 
+    def gateway(self, device: int) -> Gateway | None:
+        """Return the gateway before a meter, None where each has a modem of its own."""
+        place = self.live.town.devices[device].listens
+        if self._per_gateway is None or place is None:
+            return None
+        return self._gateways.setdefault(place // self._per_gateway, Gateway())
+
     def answers(self, device: int) -> bool:
         """Return whether a meter takes connections now."""
-        live = self.live
+        live, gateway = self.live, self.gateway(device)
         state = live.state
         now = live.now_s
         return bool(
@@ -128,6 +139,7 @@ class Meters:
             and not live.has_fault(device, "silent")
             and not self.quiet.is_silent(device)
             and self.away_until.get(device, 0.0) <= asyncio.get_running_loop().time()
+            and not (gateway is not None and gateway.is_full)
             and (len(self.at_modem) < MODEM_CONNECTIONS or not live.has_fault(device, "shared_modem"))
         )
 
@@ -135,7 +147,16 @@ class Meters:
 class MeterConnection(asyncio.Protocol):
     """One connection to one meter."""
 
-    __slots__ = ("_association", "_device", "_line", "_meters", "_received", "_transport", "heard_at")
+    __slots__ = (
+        "_association",
+        "_device",
+        "_gateway",
+        "_line",
+        "_meters",
+        "_received",
+        "_transport",
+        "heard_at",
+    )
 
     def __init__(self, meters: Meters, device: int) -> None:
         """Be a connection to the meter with index `device`."""
@@ -145,6 +166,7 @@ class MeterConnection(asyncio.Protocol):
         self._received = 0
         self._association: Association | None = None
         self._line: Line | None = None
+        self._gateway: Gateway | None = None
         self.heard_at = meters.ticks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -157,7 +179,16 @@ class MeterConnection(asyncio.Protocol):
         self._meters.open_connections.add(self)
         if self._meters.live.has_fault(self._device, "shared_modem"):
             self._meters.at_modem.add(self)
-        self._line = Line(self._meters.live, self._device, self._transport, number=self._meters.sessions)
+        self._gateway = self._meters.gateway(self._device)
+        if self._gateway is not None:
+            self._gateway.connections += 1
+        self._line = Line(
+            self._meters.live,
+            self._device,
+            self._transport,
+            number=self._meters.sessions,
+            gateway=self._gateway,
+        )
         self._association = Association(
             role=Role.SERVER,
             framing=self._meters.framing,
@@ -191,7 +222,7 @@ class MeterConnection(asyncio.Protocol):
                 self._meters.replayed += isinstance(problem, Replayed)
                 line.write(association.data_to_send() + association.refusal(problem))
                 if association.broken or self._received > LONGEST_INPUT:
-                    transport.close()
+                    line.close()
                     return
                 continue
             if isinstance(event, NeedData):
@@ -220,6 +251,9 @@ class MeterConnection(asyncio.Protocol):
         """Forget the association."""
         self._meters.open_connections.discard(self)
         self._meters.at_modem.discard(self)
+        if self._gateway is not None:
+            self._gateway.connections -= 1
+            self._gateway = None
         self._association = None
         self._transport = None
 
