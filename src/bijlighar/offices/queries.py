@@ -40,6 +40,12 @@ def offices_below(connection: Connection, *, code: str) -> tuple[str, ...]:
     return rules.branch(store.offices(connection), code=code)
 
 
+def offices_in_sight(connection: Connection, *, person: Person) -> tuple[str, ...] | None:
+    """Return the offices in a person's sight: None, which is all, at the company's head office, else their branch."""
+    own = office(connection, code=person.office)
+    return None if own.parent is None else offices_below(connection, code=own.code)
+
+
 def person(connection: Connection, *, sign_in: str) -> Person:
     """
     Return the person with this sign-in name.

@@ -32,9 +32,9 @@ def take(
     :raises NotPermitted: if the person's role does not allow it.
     :raises ExceptionChanged: if it says something else than `revision` did, or is not open.
     """
-    before = _in_hand(connection, number=number, revision=revision, person=person)
-    after = replace(_stepped(before, ExceptionEvent.TAKE), taken_by=_key(connection, person), taken_at=now)
-    return _write(connection, after, event=ExceptionEvent.TAKE, person=person, now=now)
+    who, before = _in_hand(connection, number=number, revision=revision, person=person)
+    after = replace(_stepped(before, ExceptionEvent.TAKE), taken_by=who, taken_at=now)
+    return _write(connection, after, event=ExceptionEvent.TAKE, person=who, now=now)
 
 
 def give_back(
@@ -47,9 +47,9 @@ def give_back(
     :raises NotPermitted: if the person's role does not allow it.
     :raises ExceptionChanged: if it says something else than `revision` did, or is not taken.
     """
-    before = _in_hand(connection, number=number, revision=revision, person=person)
+    who, before = _in_hand(connection, number=number, revision=revision, person=person)
     after = replace(_stepped(before, ExceptionEvent.GIVE_BACK), taken_by=None, taken_at=None)
-    return _write(connection, after, event=ExceptionEvent.GIVE_BACK, person=person, now=now)
+    return _write(connection, after, event=ExceptionEvent.GIVE_BACK, person=who, now=now)
 
 
 def settle(
@@ -71,13 +71,12 @@ def settle(
     :raises NotTheHolder: if somebody else has taken it.
     :raises InvalidValue: if the outcome does not fit the rule, or the reason is empty or no text.
     """
-    before = _in_hand(connection, number=number, revision=revision, person=person)
+    who, before = _in_hand(connection, number=number, revision=revision, person=person)
     chosen = _outcome(before, outcome)
     reason = check_text(note.strip(), what="the reason", letters_max=NOTE_MAX)
     if not reason:
         raise InvalidValue("the reason is empty; write why it is settled so")
     after = _stepped(before, ExceptionEvent.SETTLE)
-    who = _key(connection, person)
     if before.taken_by != who:
         raise NotTheHolder(f"{before.taken_by} has taken exception {number}; they settle it or give it back")
     after = replace(
@@ -88,16 +87,18 @@ def settle(
         outcome=chosen,
         note=reason,
     )
-    return _write(connection, after, event=ExceptionEvent.SETTLE, person=person, now=now)
+    return _write(connection, after, event=ExceptionEvent.SETTLE, person=who, now=now)
 
 
-def _in_hand(connection: Connection, *, number: int, revision: int, person: str) -> ValidationException:
-    """Return an exception that a person may work on, as they saw it."""
-    offices.authorise(connection, sign_in=person, act=Act.WORK_EXCEPTION, office=None)
-    found = queries.exception(connection, number=number, person=person, is_to_change=True)
+def _in_hand(
+    connection: Connection, *, number: int, revision: int, person: str
+) -> tuple[str, ValidationException]:
+    """Return the name under which a person is stored, and the exception that they may work on, as they saw it."""
+    who = offices.authorise(connection, sign_in=person, act=Act.WORK_EXCEPTION, office=None).sign_in
+    found = queries.exception(connection, number=number, person=who, is_to_change=True)
     if found.revision != revision:
         raise ExceptionChanged(f"exception {number} was found anew meanwhile; look at it again")
-    return found
+    return who, found
 
 
 def _stepped(exception: ValidationException, event: ExceptionEvent) -> ValidationException:
@@ -118,11 +119,6 @@ def _outcome(exception: ValidationException, text: str) -> Outcome:
     raise InvalidValue(f"a finding of {exception.finding.rule.value} is settled as one of {known}")
 
 
-def _key(connection: Connection, person: str) -> str:
-    """Return the name of a person as it is stored."""
-    return offices.authorise(connection, sign_in=person, act=Act.WORK_EXCEPTION, office=None).sign_in
-
-
 def _write(
     connection: Connection,
     exception: ValidationException,
@@ -137,7 +133,7 @@ def _write(
         exception=after.number,
         at=now,
         event=event,
-        person=_key(connection, person),
+        person=person,
         outcome=after.outcome,
         note=after.note,
     )

@@ -122,6 +122,5 @@ def count_exceptions(connection: Connection, *, wish: ExceptionFilter, person: s
 
 
 def _offices_of(connection: Connection, *, person: str) -> tuple[str, ...] | None:
-    """Return the offices in a person's sight: None, which is all, at the company's head office, else their branch."""
-    own = offices.office(connection, code=offices.person(connection, sign_in=person).office)
-    return None if own.parent is None else offices.offices_below(connection, code=own.code)
+    """Return the offices in sight of who signs in so."""
+    return offices.offices_in_sight(connection, person=offices.person(connection, sign_in=person))

@@ -30,7 +30,7 @@ from bijlighar.runtime.line import Line
 from bijlighar.runtime.sessions import SESSION_COOKIE
 from bijlighar.web.console import wall as wall_page
 from bijlighar.web.language import Writer, language_of
-from bijlighar.web.shared import line_of, offices_of, signed_in
+from bijlighar.web.shared import line_of, signed_in
 
 log = logging.getLogger(__name__)
 
@@ -276,7 +276,7 @@ async def listen(
 
     def prepare() -> Audience:
         with line.database.read() as connection:
-            return Audience(offices_of(connection, person=person), writer)
+            return Audience(offices.offices_in_sight(connection, person=person), writer)
 
     audience = await asyncio.to_thread(prepare)
     return Stream(_events(line, hub, audience, token), media_type="text/event-stream")

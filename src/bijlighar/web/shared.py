@@ -4,10 +4,8 @@ from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from sqlalchemy import Connection
 
-from bijlighar.offices import queries as offices
-from bijlighar.offices.model import Person, Session
+from bijlighar.offices.model import Session
 from bijlighar.runtime.line import Line
 
 Asker = ASGIConnection[Any, Any, Any, Any]
@@ -35,12 +33,6 @@ def signed_in(request: Request[Any, Any, Any]) -> Session:
     if session is None:
         raise RuntimeError("a route that needs a person was reached without one: its guard is missing")
     return session
-
-
-def offices_of(connection: Connection, *, person: Person) -> tuple[str, ...] | None:
-    """Return the offices in a person's sight: None, which is all, at the company's head office, else their branch."""
-    office = offices.office(connection, code=person.office)
-    return None if office.parent is None else offices.offices_below(connection, code=office.code)
 
 
 def account_of(request: Request[Any, Any, Any]) -> str:

@@ -33,7 +33,7 @@ from bijlighar.runtime.line import Line
 from bijlighar.web.console import wall
 from bijlighar.web.console.load import HEIGHT, WIDTH, load_around
 from bijlighar.web.pages import is_partial, page, writer_of
-from bijlighar.web.shared import line_of, offices_of, signed_in
+from bijlighar.web.shared import line_of, signed_in
 
 SIMILAR_MAX = 10
 DECISIONS = ("authorise", "refuse")
@@ -77,7 +77,7 @@ def show_wall(request: Asked, group: Annotated[str, QueryParameter(max_length=64
     line, writer, person = line_of(request), writer_of(request), signed_in(request).person
     now = line.now()
     with line.database.read() as connection:
-        seen = offices_of(connection, person=person)
+        seen = offices.offices_in_sight(connection, person=person)
         if group:
             return _show_group(request, connection, key=group, seen=seen, now=now)
         number = queries.last_number(connection)
@@ -286,7 +286,7 @@ def _seen(connection: Connection, *, number: int, person: Person) -> Alarm:
     :raises UnknownAlarm: if there is none of that number, or it is another office's: which of both is not told.
     """
     alarm = queries.alarm(connection, number=number)
-    seen = offices_of(connection, person=person)
+    seen = offices.offices_in_sight(connection, person=person)
     if alarm is None or (seen is not None and alarm.office is not None and alarm.office not in seen):
         raise UnknownAlarm(f"there is no alarm {number} in your offices; the wall shows those that are open")
     return alarm

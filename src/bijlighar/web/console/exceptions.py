@@ -1,15 +1,15 @@
 """The queue of exceptions: what was found in the readings and calls for a person, who has it, how it was settled."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -32,17 +32,14 @@ from bijlighar.validation.model import (
     Rule,
     Severity,
 )
-from bijlighar.web.console.lists import NumberInPath, may
+from bijlighar.web.console.lists import TEXT_MAX, Form, NumberInPath, Text, may
 from bijlighar.web.console.load import HEIGHT, WIDTH, load_around
 from bijlighar.web.export import csv_response
 from bijlighar.web.pages import page, writer_of
-from bijlighar.web.shared import line_of, offices_of, signed_in
+from bijlighar.web.shared import line_of, signed_in
 
-TEXT_MAX = 64
 REVISION_DIGITS_MAX = 9
 PAGE_MAX = 1_000_000
-Form = Body(media_type=RequestEncodingType.URL_ENCODED)
-Text = Annotated[str, QueryParameter(max_length=TEXT_MAX)]
 Group = Annotated[str, QueryParameter(name="state", max_length=TEXT_MAX)]
 
 #: What the queue is narrowed to: the name in the address, what it is called, the states.
@@ -232,16 +229,7 @@ def show_exception(request: Request[Any, Any, Any], number: NumberInPath) -> Res
 @post("/exceptions/{number:int}/take", sync_to_thread=True, opt={"act": Act.WORK_EXCEPTION})
 def take(request: Request[Any, Any, Any], number: NumberInPath, data: Annotated[InHand, Form]) -> Redirect:
     """Take an exception in hand."""
-    line, person = line_of(request), signed_in(request).person
-    with line.database.write() as connection:
-        operations.take(
-            connection,
-            number=number,
-            revision=_revision(data.revision),
-            person=person.sign_in,
-            now=line.now(),
-        )
-    return Redirect(f"/exceptions/{number}", status_code=303)
+    return _worked(request, number, operations.take, data.revision)
 
 
 @post("/exceptions/{number:int}/give-back", sync_to_thread=True, opt={"act": Act.WORK_EXCEPTION})
@@ -249,16 +237,7 @@ def give_back(
     request: Request[Any, Any, Any], number: NumberInPath, data: Annotated[InHand, Form]
 ) -> Redirect:
     """Put an exception back into the queue."""
-    line, person = line_of(request), signed_in(request).person
-    with line.database.write() as connection:
-        operations.give_back(
-            connection,
-            number=number,
-            revision=_revision(data.revision),
-            person=person.sign_in,
-            now=line.now(),
-        )
-    return Redirect(f"/exceptions/{number}", status_code=303)
+    return _worked(request, number, operations.give_back, data.revision)
 
 
 @post("/exceptions/{number:int}/settle", sync_to_thread=True, opt={"act": Act.WORK_EXCEPTION})
@@ -266,14 +245,20 @@ def settle(
     request: Request[Any, Any, Any], number: NumberInPath, data: Annotated[Settlement, Form]
 ) -> Redirect:
     """Settle an exception with an outcome and a reason."""
+    deed = partial(operations.settle, outcome=data.outcome, note=data.note)
+    return _worked(request, number, deed, data.revision)
+
+
+def _worked(
+    request: Request[Any, Any, Any], number: int, deed: Callable[..., object], revision: str
+) -> Redirect:
+    """Do what a form asks of an exception and go back to its page."""
     line, person = line_of(request), signed_in(request).person
     with line.database.write() as connection:
-        operations.settle(
+        deed(
             connection,
             number=number,
-            revision=_revision(data.revision),
-            outcome=data.outcome,
-            note=data.note,
+            revision=_revision(revision),
             person=person.sign_in,
             now=line.now(),
         )
@@ -309,7 +294,7 @@ def _numbers(at: int, pages: int) -> list[int]:
 
 def _names(connection: Connection, *, person: Person) -> dict[str, Any]:
     """Return how people, offices, rules and states are called."""
-    seen = offices_of(connection, person=person)
+    seen = offices.offices_in_sight(connection, person=person)
     return {
         "people": {each.sign_in: each.name for each in offices.people(connection)},
         "office_names": {
