@@ -1,8 +1,11 @@
 """A real browser: the system's Chromium, driven by playwright."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -25,6 +28,18 @@ AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 def executable() -> str | None:
     """Return the path of the system's Chromium, None where there is none."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+@cache
+def missing() -> str | None:
+    """Return why no browser can be run here and what helps, None where one can."""
+    if executable() is None:
+        return "Chromium is not installed; as root: apt-get install chromium"
+    driver = subprocess.run([sys.executable, "-m", "playwright", "--version"], capture_output=True)
+    if driver.returncode:
+        told = driver.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        return f"playwright's driver does not start ({''.join(told)}); as root: apt-get install libatomic1"
+    return None
 
 
 @contextmanager

@@ -22,9 +22,9 @@ STEP = timedelta(days=5)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; the test is skipped where it is not installed."""
-    if chromium.executable() is None:
-        pytest.skip("Chromium is not installed; as root: apt-get install chromium")
+    """Chromium; the test is skipped where it cannot be run."""
+    if (why := chromium.missing()) is not None:
+        pytest.skip(why)
     with chromium.browser() as opened:
         yield opened
 
@@ -43,8 +43,8 @@ def young_town(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="package")
 def old_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenTown]:
     """A town with months behind it, in which nobody has drawn up a list yet."""
-    if chromium.executable() is None:
-        pytest.skip("Chromium is not installed; as root: apt-get install chromium")
+    if (why := chromium.missing()) is not None:
+        pytest.skip(why)
     with open_town(tmp_path_factory.mktemp("old"), months=MONTHS, live=live_until_listing) as town:
         yield town
 

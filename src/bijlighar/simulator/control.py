@@ -142,7 +142,11 @@ class Control:
             "listening": self._meters.listening,
             "silent": self._quiet.serials(),
             "sessions": self._meters.sessions,
-            "replayed": self._meters.replayed,
+            "replayed": {
+                live.town.devices[index].serial: count
+                for index, count in sorted(self._meters.replayed.items())
+                if count
+            },
             "relays_open": open_relays,
             "feeders_failed": feeders.failed(live),
             "pushes": self._pushes(),

@@ -365,7 +365,7 @@ class Swap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TownStatus:
-    """How the running town stands; `replayed` messages came with an old counter, and were refused."""
+    """How the running town stands; `replayed` counts messages refused for their old counter, by serial."""
 
     now: datetime
     meters: int
@@ -375,4 +375,4 @@ class TownStatus:
     relays_open: tuple[str, ...]
     feeders_failed: tuple[str, ...]
     pushes: Pushes
-    replayed: int
+    replayed: dict[str, int]

@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 import struct
+from collections import Counter
 from functools import partial
 from typing import cast
 
@@ -62,7 +63,8 @@ class Meters:
         self.framing = framing
         self.quiet = quiet
         self.sessions = 0
-        self.replayed = 0
+        #: Messages refused for their old counter, by meter.
+        self.replayed: Counter[int] = Counter()
         self.ticks = 0
         self.open_connections: set[MeterConnection] = set()
         #: The connections that the modem holds which meters with the fault `shared_modem` share.
@@ -219,7 +221,7 @@ class MeterConnection(asyncio.Protocol):
             try:
                 event = association.next_event()
             except RemoteProtocolError as problem:
-                self._meters.replayed += isinstance(problem, Replayed)
+                self._meters.replayed[self._device] += isinstance(problem, Replayed)
                 line.write(association.data_to_send() + association.refusal(problem))
                 if association.broken or self._received > LONGEST_INPUT:
                     line.close()
