@@ -7,7 +7,6 @@ from bijlighar.bench.validating import bring, check, hang, store_registers, vali
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import ABSENT, Quality
 from bijlighar.storage.engine import Database
-from bijlighar.validation.model import ValidationReport
 
 
 class TestValidate:
@@ -19,6 +18,7 @@ class TestValidate:
             found[name] > 0
             for name in (
                 "vee_day_ms",
+                "validate_again_day_ms",
                 "limit_day_ms",
                 "decoded_to_validated_per_core_s",
                 "decoded_to_validated_per_elapsed_s",
@@ -51,13 +51,13 @@ class TestBring:
 
 
 class TestCheck:
-    def test_refuses_a_report_that_lacks_the_faults(self):
+    def test_refuses_findings_that_lack_the_faults(self):
         made = meter_day(meters=serials(count=1_000), day=FIRST_DAY, faults=True)
 
         with pytest.raises(WrongResult):
-            check(ValidationReport(findings=(), meter_days=1_000, estimated_intervals=0), made)
+            check([], made)
 
-    def test_accepts_a_report_without_findings_where_there_are_no_faults(self):
+    def test_accepts_none_where_there_are_no_faults(self):
         made = meter_day(meters=serials(count=10), day=FIRST_DAY)
 
-        check(ValidationReport(findings=(), meter_days=10, estimated_intervals=0), made)
+        check([], made)

@@ -19,6 +19,7 @@ def check(values: np.ndarray, opening: int, closing: int, wanted: np.ndarray | N
     return rules.sum_check(
         values=values,
         wanted=np.ones(values.shape, dtype=bool) if wanted is None else wanted,
+        sum_wh=rules.day_sums(values),
         opening=np.array([opening]),
         closing=np.array([closing]),
         settings=SETTINGS,

@@ -124,3 +124,30 @@ def quality_blobs(days: StoredDays, rows: Integers) -> list[bytes | None]:
     for row in np.flatnonzero(~plain).tolist():
         blobs[row] = quality[row].tobytes()
     return blobs
+
+
+class PackedDays:
+    """Packed rows in memory, of one interval length, by IST day number and meter; each answer unpacks anew."""
+
+    def __init__(self, rows: Sequence[Row], minutes: int) -> None:
+        """Hold rows of the columns `READ`."""
+        self.minutes = minutes
+        self._rows: dict[int, dict[str, Row]] = {}
+        for row in rows:
+            self._rows.setdefault(row[0], {})[row[1]] = row
+
+    def days(self, *, meters: Sequence[str], first: int, last: int, channels: Sequence[str]) -> StoredDays:
+        """Return what is held of the meters on the days `first` to `last`, by day."""
+        rows: list[Row] = []
+        for day in range(first, last + 1):
+            own = self._rows.get(day, {})
+            rows += [own[meter] for meter in meters if meter in own]
+        return unpacked(rows, self.minutes, channels=channels)
+
+    def rows(self, keys: Sequence[tuple[str, int]]) -> StoredDays:
+        """Return the (meter, day) keys in their order; version 0 where nothing is held."""
+        held = [self._rows.get(day, {}).get(meter) for meter, day in keys]
+        known = [place for place, row in enumerate(held) if row is not None]
+        stored = unpacked([row for row in held if row is not None], self.minutes)
+        wanted = [(day, meter) for meter, day in keys]
+        return spread(stored, np.array(known, dtype=np.int64), wanted, self.minutes)

@@ -29,6 +29,7 @@ from bijlighar.readings.model import (
     interval_start,
     intervals_per_day,
 )
+from bijlighar.readings.packing import PackedDays as PackedDays
 from bijlighar.readings.packing import unpacked
 from bijlighar.readings.rules import (
     StoredDays,
@@ -42,6 +43,7 @@ from bijlighar.readings.rules import (
 from bijlighar.storage.sql import text_of
 
 DAYS_PER_PAGE = 100_000
+_UNKNOWN = (ABSENT, ABSENT)
 
 
 def days(
@@ -82,13 +84,25 @@ def raw_days(
     """
     wanted = tuple({"wh_import", *channels})
     found = store.select_days(connection, meters=meters, first=first, last=last, channels=wanted)
-    return tuple(_raw_block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
+    return tuple(raw_block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
+
+
+def packed_days(connection: Connection, *, minutes: int, first: int, last: int) -> PackedDays:
+    """Return the rows of all meters on the days `first` to `last`, of one interval length, still packed."""
+    found = store.select_days(connection, meters=None, first=first, last=last, channels=CHANNELS)
+    return PackedDays(found.get(minutes, []), minutes)
 
 
 def raw_rows(connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
     """Return the (meter, day) keys as measured, in their order; version 0 where nothing is stored."""
     wanted = [(day, meter) for meter, day in keys]
-    return _raw_block(store.load_days(connection, keys=wanted, minutes=minutes, lock=False))
+    return raw_block(store.load_days(connection, keys=wanted, minutes=minutes, lock=False))
+
+
+def raw_block(stored: StoredDays) -> DayBlock:
+    """Return stored days as measured, without what stands over them."""
+    values = {channel: stored.of(channel) for channel in CHANNELS if _has(stored, channel)}
+    return _of(stored, values, raw_quality(values, stored.overlay, stored.quality))
 
 
 def measured_spans(connection: Connection, *, meters: Sequence[str]) -> Mapping[str, tuple[int, int]]:
@@ -121,7 +135,7 @@ def changed_days(connection: Connection, *, after: int, limit: int) -> Changed:
     What validation itself writes does not count as a change.
     """
     found, last = store.select_changed(connection, after=after, limit=min(limit, DAYS_PER_PAGE))
-    blocks = tuple(_raw_block(unpacked(rows, minutes)) for minutes, rows in found.items())
+    blocks = tuple(raw_block(unpacked(rows, minutes)) for minutes, rows in found.items())
     return Changed(blocks=blocks, last=last)
 
 
@@ -138,14 +152,14 @@ def registers(
 
 def midnight_registers(
     connection: Connection, *, meters: Sequence[str], first: int, last: int
-) -> Mapping[tuple[str, int], tuple[int, int]]:
+) -> Mapping[int, Mapping[str, tuple[int, int]]]:
     """
-    Return import and export registers [Wh] at the midnights that begin the days `first` to `last`, by meter and day.
+    Return import and export registers [Wh] at the midnights that begin the days `first` to `last`, by day and meter.
 
     `ABSENT` stands for a register that is not known; on whatever occasion it was read at midnight, it counts.
     """
     begin, end = local_midnight(date_of(first)), local_midnight(date_of(last))
-    found: dict[tuple[str, int], tuple[int, int]] = {}
+    found: dict[int, dict[str, tuple[int, int]]] = {}
     wanted = sorted(set(meters))
     for meter, at, wh_import, wh_export in register_store.select_midnights(
         connection, meters=wanted, first=begin, last=end
@@ -153,8 +167,9 @@ def midnight_registers(
         day, second = divmod(epoch_seconds(at) + IST_OFFSET_S, SECONDS_PER_DAY)
         if second:
             continue
-        imported, exported = found.get((meter, day), (ABSENT, ABSENT))
-        found[meter, day] = (
+        own = found.setdefault(day, {})
+        imported, exported = own.get(meter, _UNKNOWN)
+        own[meter] = (
             imported if wh_import is None else wh_import,
             exported if wh_export is None else wh_export,
         )
@@ -274,11 +289,6 @@ def day_matrix(
 def _block(stored: StoredDays) -> DayBlock:
     values = {channel: stored.known(channel) for channel in CHANNELS if _has(stored, channel)}
     return _of(stored, values, stored.quality)
-
-
-def _raw_block(stored: StoredDays) -> DayBlock:
-    values = {channel: stored.of(channel) for channel in CHANNELS if _has(stored, channel)}
-    return _of(stored, values, raw_quality(values, stored.overlay, stored.quality))
 
 
 def _has(stored: StoredDays, channel: str) -> bool:

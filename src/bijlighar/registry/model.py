@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from bijlighar.base.words import Words
 
@@ -179,6 +180,20 @@ class Installation:
     def hangs_at(self, moment: datetime) -> bool:
         """Return whether the meter hung at `moment`."""
         return self.from_at <= moment and (self.to_at is None or moment < self.to_at)
+
+
+class MeterHanging(NamedTuple):
+    """Where a meter hung in [from_at, to_at), with what its account's facts are now; None without an account."""
+
+    meter: str
+    usage_point: str
+    from_at: datetime
+    to_at: datetime | None
+    meter_type: str
+    multiplier: int
+    minutes: int
+    category: str | None
+    sanctioned_w: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,11 @@ from bijlighar.registry.errors import UnknownAccount as UnknownAccount
 from bijlighar.registry.errors import UnknownEndDevice as UnknownEndDevice
 from bijlighar.registry.errors import UnknownUsagePoint as UnknownUsagePoint
 from bijlighar.registry.model import (
+    SINCE_EVER,
     CustomerAccount,
     EndDevice,
     Installation,
+    MeterHanging,
     NetworkChange,
     Protection,
     Share,
@@ -152,6 +154,21 @@ def hangings(connection: Connection, *, meters: Collection[str]) -> Mapping[str,
         for row in store.installations(connection, meters=part):
             found[row.meter] = (*found.get(row.meter, ()), row)
     return found
+
+
+def meter_hangings(connection: Connection) -> list[MeterHanging]:
+    """Return where every meter hung, by place and time."""
+    return store.meter_hangings(connection)
+
+
+def communicating(connection: Connection) -> frozenset[str]:
+    """Return the serial numbers of the meters that have a URL."""
+    return store.communicating(connection)
+
+
+def earliest_hangings(connection: Connection) -> tuple[datetime | None, bool]:
+    """Return the earliest known moment at which a meter with a URL was hung, and whether one hangs since ever."""
+    return store.earliest_hangings(connection, but=SINCE_EVER)
 
 
 def network_changes(connection: Connection, *, after: int) -> tuple[NetworkChange, ...]:

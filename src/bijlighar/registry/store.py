@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    func,
     or_,
     select,
 )
@@ -27,6 +28,7 @@ from bijlighar.registry.model import (
     CustomerAccount,
     EndDevice,
     Installation,
+    MeterHanging,
     MeterType,
     NetworkChange,
     Transformer,
@@ -342,6 +344,43 @@ def installations(
         Installation(**{**row, "meter_type": MeterType(row["meter_type"])})
         for row in connection.execute(statement).mappings()
     )
+
+
+def meter_hangings(connection: Connection) -> list[MeterHanging]:
+    """Return where every meter hung, by place and time."""
+    hung = _installation.c
+    statement = (
+        select(
+            hung.meter,
+            hung.usage_point,
+            hung.from_at,
+            hung.to_at,
+            hung.meter_type,
+            hung.multiplier,
+            hung.minutes,
+            _account.c.category,
+            _account.c.sanctioned_w,
+        )
+        .outerjoin(_account, _account.c.number == hung.account)
+        .order_by(hung.usage_point, hung.from_at)
+    )
+    return [MeterHanging._make(row) for row in connection.execute(statement)]
+
+
+def communicating(connection: Connection) -> frozenset[str]:
+    """Return the serial numbers of the meters that have a URL."""
+    return frozenset(
+        connection.execute(select(_end_device.c.serial).where(_end_device.c.url.is_not(None))).scalars()
+    )
+
+
+def earliest_hangings(connection: Connection, *, but: datetime) -> tuple[datetime | None, bool]:
+    """Return since when the first meter with a URL hangs, `but` this moment; and whether any hangs since that."""
+    talks = select(_end_device.c.serial).where(_end_device.c.url.is_not(None))
+    hung = _installation.c
+    first = select(func.min(hung.from_at)).where(hung.meter.in_(talks), hung.from_at != but)
+    ever = select(hung.meter).where(hung.meter.in_(talks), hung.from_at == but).limit(1)
+    return connection.execute(first).scalar(), connection.execute(ever).first() is not None
 
 
 def transformers(connection: Connection) -> tuple[Transformer, ...]:

@@ -1,12 +1,10 @@
 """Read what stands beside meter-days: the day before, long runs of one value, exchanges of the meter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection
 
-from bijlighar.readings import queries as readings
 from bijlighar.readings.model import (
     ABSENT,
     SECONDS_PER_DAY,
@@ -18,6 +16,7 @@ from bijlighar.readings.model import (
 from bijlighar.validation import patterns
 from bijlighar.validation.cases import Beside, Hangings, joined, midnight_s
 from bijlighar.validation.model import ValidationSettings
+from bijlighar.validation.past import Past
 
 #: A row that ends with so many equal intervals may begin a long run.
 TRAIL_MIN = 4
@@ -43,19 +42,31 @@ class _Runs:
         return marks
 
 
-def with_runs(
-    connection: Connection, block: DayBlock, *, settings: ValidationSettings
-) -> tuple[DayBlock, Mapping[str, Integers] | None]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What the days before the rows of a block said, by channel, and the long runs they are in, if any may be."""
+
+    before: Mapping[str, Integers]
+    runs: _Runs | None
+
+
+def see(past: Past, block: DayBlock, *, settings: ValidationSettings) -> Seen:
+    """Return what the days around the rows of a block say of them."""
+    before = values_before(past, block)
+    meters = _run_meters(block, before)
+    return Seen(before=before, runs=_runs(past, block, meters, settings) if meters else None)
+
+
+def with_runs(past: Past, block: DayBlock, *, settings: ValidationSettings) -> tuple[DayBlock, Seen]:
     """
     Return the block with the days before (after) that only now turn out to be in a long run of one value.
 
-    And what the days before its own days said, where no row was added.
+    And what was seen of its rows.
     """
-    before = values_before(connection, block)
-    meters = _run_meters(block, before)
-    if not meters:
-        return block, before
-    runs = _runs(connection, block, meters, settings)
+    seen = see(past, block, settings=settings)
+    runs = seen.runs
+    if runs is None:
+        return block, seen
     have = set(zip(block.meters, block.days.tolist(), strict=True))
     new = set()
     for of, hours in ((runs.zero, settings.zero_run_hours), (runs.flat, settings.flat_run_hours)):
@@ -70,51 +81,45 @@ def with_runs(
                 if inside and end - begin - inside < least:
                     new |= {key for key in keys if key not in have}
     if not new:
-        return block, before
-    more = readings.raw_rows(connection, keys=sorted(new), minutes=block.minutes)
-    return joined(block, more, np.flatnonzero(more.versions > 0)), None
+        return block, seen
+    more = past.rows(keys=sorted(new), minutes=block.minutes)
+    block = joined(block, more, np.flatnonzero(more.versions > 0))
+    return block, see(past, block, settings=settings)
 
 
-def look_beside(
-    connection: Connection,
-    block: DayBlock,
-    *,
-    hung: Hangings,
-    settings: ValidationSettings,
-    before: Mapping[str, Integers] | None,
-) -> Beside:
-    """Return what stands beside the rows of a block; `before` is read where it is not known."""
-    if before is None or len(before["wh_import"]) != block.rows:
-        before = values_before(connection, block)
-    meters = _run_meters(block, before)
+def look_beside(block: DayBlock, *, hung: Hangings, seen: Seen) -> Beside:
+    """Return what stands beside the rows of a block."""
     nowhere = np.zeros(block.quality.shape, dtype=np.bool_)
-    runs = _runs(connection, block, meters, settings) if meters else None
-    keys = list(zip(block.meters, block.days.tolist(), strict=True))
+    runs = seen.runs
+    own = hung.rows(block.meters)
     return Beside(
-        before=before,
+        before=seen.before,
         zero=nowhere if runs is None else runs.rows(block, runs.zero),
         flat=nowhere if runs is None else runs.rows(block, runs.flat),
         outside=_outside(block, hung),
-        exchanges={row: hung.exchanges[key] for row, key in enumerate(keys) if key in hung.exchanges}
-        if hung.exchanges
-        else {},
-        categories=tuple(hung.categories.get(meter, "") for meter in block.meters),
-        ratio=np.array([hung.ratios.get(meter, 1) for meter in block.meters], dtype=np.int64),
-        one_phase=np.array([meter in hung.one_phase for meter in block.meters], dtype=np.bool_),
+        exchanges=_exchanges(block, hung) if hung.exchanges else {},
+        categories=tuple(hung.categories[row] for row in own.tolist()),
+        ratio=hung.ratio[own],
+        one_phase=hung.one_phase[own],
         prior=np.full(block.rows, ABSENT, dtype=np.int64),
     )
 
 
-def values_before(connection: Connection, block: DayBlock) -> Mapping[str, Integers]:
+def values_before(past: Past, block: DayBlock) -> Mapping[str, Integers]:
     """Return what the day before said, for each row of a block, in the channels that are compared."""
-    keys = [(meter, day - 1) for meter, day in zip(block.meters, block.days.tolist(), strict=True)]
-    own = {key: row for row, key in enumerate(zip(block.meters, block.days.tolist(), strict=True))}
-    inside = np.array([own.get(key, -1) for key in keys], dtype=np.int64)
+    days = block.days.tolist()
+    keys = [(meter, day - 1) for meter, day in zip(block.meters, days, strict=True)]
+    inside = np.full(block.rows, -1, dtype=np.int64)
+    if np.isin(block.days - 1, block.days).any():
+        own = {key: row for row, key in enumerate(zip(block.meters, days, strict=True))}
+        inside[:] = [own.get(key, -1) for key in keys]
     outside = np.flatnonzero(inside < 0)
     there = inside >= 0
     other: Mapping[str, Integers] = {}
-    if len(outside):
-        other = _rows_before(connection, [keys[row] for row in outside.tolist()], block.minutes)
+    if len(outside) == block.rows:
+        other = _rows_before(past, keys, block.minutes)
+    elif len(outside):
+        other = _rows_before(past, [keys[row] for row in outside.tolist()], block.minutes)
     values = {}
     for channel in patterns.COMPARED:
         if channel != "wh_import" and channel not in block.values and channel not in other:
@@ -128,19 +133,15 @@ def values_before(connection: Connection, block: DayBlock) -> Mapping[str, Integ
     return values
 
 
-def _rows_before(
-    connection: Connection, keys: Sequence[tuple[str, int]], minutes: int
-) -> Mapping[str, Integers]:
+def _rows_before(past: Past, keys: Sequence[tuple[str, int]], minutes: int) -> Mapping[str, Integers]:
     """Return rows as measured, in the order of their keys; those of one day in one go."""
     days = {day for _, day in keys}
     if len(days) > 1:
-        return readings.raw_rows(connection, keys=keys, minutes=minutes).values
+        return past.rows(keys=keys, minutes=minutes).values
     (day,) = days
     place = {meter: row for row, (meter, _) in enumerate(keys)}
     values: dict[str, Integers] = {}
-    for found in readings.raw_days(
-        connection, meters=list(place), first=day, last=day, channels=patterns.COMPARED
-    ):
+    for found in past.days(meters=list(place), first=day, last=day, channels=patterns.COMPARED):
         if found.minutes != minutes:
             continue
         rows = np.array([place[meter] for meter in found.meters], dtype=np.int64)
@@ -160,9 +161,7 @@ def _run_meters(block: DayBlock, before: Mapping[str, Integers]) -> list[str]:
     return sorted({block.meters[row] for row in np.flatnonzero(may).tolist()})
 
 
-def _runs(
-    connection: Connection, block: DayBlock, meters: Sequence[str], settings: ValidationSettings
-) -> _Runs:
+def _runs(past: Past, block: DayBlock, meters: Sequence[str], settings: ValidationSettings) -> _Runs:
     wanted = set(meters)
     days = [day for meter, day in zip(block.meters, block.days.tolist(), strict=True) if meter in wanted]
     reach = -(-max(settings.zero_run_hours, settings.flat_run_hours) // HOURS_PER_DAY)
@@ -170,9 +169,7 @@ def _runs(
     count = intervals_per_day(block.minutes)
     place = {meter: row for row, meter in enumerate(meters)}
     energy = np.full((len(meters), last - first + 1, count), ABSENT, dtype=np.int64)
-    for found in readings.raw_days(
-        connection, meters=meters, first=first, last=last, channels=("wh_import",)
-    ):
+    for found in past.days(meters=meters, first=first, last=last, channels=("wh_import",)):
         if found.minutes == block.minutes:
             rows = np.array([place[meter] for meter in found.meters], dtype=np.int64)
             energy[rows, found.days - first] = found.values["wh_import"]
@@ -195,15 +192,18 @@ def _stretches(days: Flags) -> list[tuple[int, int, int]]:
     return list(zip(rows.tolist(), begins.tolist(), ends.tolist(), strict=True))
 
 
+def _exchanges(block: DayBlock, hung: Hangings) -> dict[int, tuple[str, bool]]:
+    keys = enumerate(zip(block.meters, block.days.tolist(), strict=True))
+    return {row: hung.exchanges[key] for row, key in keys if key in hung.exchanges}
+
+
 def _outside(block: DayBlock, hung: Hangings) -> Flags:
     """Return which values were measured while the meter hung nowhere, on the day it was hung or taken down."""
     marks = np.zeros(block.quality.shape, dtype=np.bool_)
     length_s = block.minutes * 60
-    for row, (meter, day) in enumerate(zip(block.meters, block.days.tolist(), strict=True)):
-        if day not in hung.moved.get(meter, ()):
-            continue
-        spans = hung.spans.get(meter, ())
-        start = midnight_s(day)
+    for row in _moved_rows(block, hung):
+        spans = hung.spans.get(block.meters[row], ())
+        start = midnight_s(int(block.days[row]))
         if not any(start < moment < start + SECONDS_PER_DAY for span in spans for moment in span):
             continue
         begins = start + np.arange(block.intervals, dtype=np.int64) * length_s
@@ -212,3 +212,13 @@ def _outside(block: DayBlock, hung: Hangings) -> Flags:
             hangs |= (begins < high) & (begins + length_s > low)
         marks[row] = ~hangs & (block.values["wh_import"][row] != ABSENT)
     return marks
+
+
+def _moved_rows(block: DayBlock, hung: Hangings) -> Iterator[int]:
+    """Yield the rows of days on which their meter was hung or taken down."""
+    for day in np.unique(block.days).tolist():
+        moved = hung.moved.get(day)
+        if moved:
+            yield from (
+                row for row in np.flatnonzero(block.days == day).tolist() if block.meters[row] in moved
+            )

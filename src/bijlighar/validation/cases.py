@@ -2,7 +2,8 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from bijlighar.readings.model import (
     IST_OFFSET_S,
     SECONDS_PER_DAY,
     DayBlock,
+    Days,
     Flags,
     Integers,
 )
@@ -20,26 +22,38 @@ from bijlighar.readings.model import (
 REGISTER_REACH_DAYS = 62
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hangings:
     """
-    Who hung when, by meter: half-open spans [s since the epoch].
+    Who hung when, by meter: half-open spans [s since the epoch]; and columns of what is known of each meter.
 
-    load_w: the sanctioned load as the meter measures it (divided by its multiplier) [W], where it is known.
-    ratios: the multipliers that are not 1; categories: of the accounts; one_phase: the meters of a single phase.
     exchanges: by meter and IST day, which other meter came or went and whether this one is the new one.
-    moved: the IST days on which a meter was hung or taken down.
+    moved: by IST day, the meters that were hung or taken down.
+    place: the row of each meter in the columns; their last row stands for every other meter. load_w: the sanctioned
+    load as the meter measures it (divided by its multiplier) [W], 0 where it is not known; ratio: the multiplier;
+    talks: it communicates; since_ever: not known since when it hangs; first_span: the earliest span; again: it was
+    hung more than once.
     """
 
     spans: Mapping[str, tuple[tuple[int, int], ...]]
     communicating: frozenset[str]
     minutes: Mapping[str, int]
-    load_w: Mapping[str, int]
-    ratios: Mapping[str, int] = field(default_factory=dict)
-    categories: Mapping[str, str] = field(default_factory=dict)
-    one_phase: frozenset[str] = frozenset()
-    exchanges: Mapping[tuple[str, int], tuple[str, bool]] = field(default_factory=dict)
-    moved: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    exchanges: Mapping[tuple[str, int], tuple[str, bool]]
+    moved: Mapping[int, frozenset[str]]
+    place: Mapping[str, int]
+    load_w: Integers
+    ratio: Integers
+    talks: Flags
+    since_ever: Flags
+    one_phase: Flags
+    categories: tuple[str, ...]
+    first_span: Integers
+    again: Flags
+
+    def rows(self, meters: Sequence[str]) -> Integers:
+        """Return the row of each meter in the columns."""
+        other, place = len(self.place), self.place
+        return np.array([place.get(meter, other) for meter in meters], dtype=np.int64)
 
     def hung_on(self, meter: str, day: int) -> bool:
         """Return whether the meter hung at any time of an IST day."""
@@ -48,28 +62,44 @@ class Hangings:
 
 
 class Registers:
-    """Import and export registers at IST midnights [Wh], by meter and day; `ABSENT` where they are not known."""
+    """Import and export registers at IST midnights [Wh], by day and meter; `ABSENT` where they are not known."""
 
-    def __init__(self, values: Mapping[tuple[str, int], tuple[int, int]]) -> None:
-        """Hold the registers of (meter, day) keys."""
+    def __init__(self, values: Mapping[int, Mapping[str, tuple[int, int]]]) -> None:
+        """Hold the registers of the meters at the midnights that begin some days."""
         self.values = values
-        self._days: dict[str, list[int]] = {}
-        for (meter, day), (imported, _) in values.items():
-            if imported != ABSENT:
-                self._days.setdefault(meter, []).append(day)
-        for days in self._days.values():
-            days.sort()
 
     def joined(self, others: "Registers") -> "Registers":
         """Return these registers and others."""
-        return Registers({**self.values, **others.values})
+        days = {*self.values, *others.values}
+        return Registers({day: {**self.values.get(day, {}), **others.values.get(day, {})} for day in days})
 
-    def at(self, *, meters: Sequence[str], days: Sequence[int], channel: str) -> Integers:
+    def at(self, *, meters: Sequence[str], days: Days | Integers, channel: str) -> Integers:
         """Return the register of each meter at the first midnight of its day."""
         place = ENERGY_CHANNELS.index(channel)
         unknown = (ABSENT, ABSENT)
-        found = [self.values.get(key, unknown)[place] for key in zip(meters, days, strict=True)]
-        return np.array(found, dtype=np.int64)
+        found = np.full(len(meters), ABSENT, dtype=np.int64)
+        for day in np.unique(days).tolist():
+            own = self.values.get(day)
+            if own:
+                rows = np.flatnonzero(days == day)
+                there = meters if len(rows) == len(meters) else [meters[row] for row in rows.tolist()]
+                found[rows] = [own.get(meter, unknown)[place] for meter in there]
+        return found
+
+    def matrix(self, *, meters: Sequence[str], first: int, last: int, channel: str) -> Integers:
+        """Return the registers of the meters at the midnights that begin the days: (meters, days)."""
+        days = np.arange(first, last + 1)
+        columns = [self.at(meters=meters, days=np.full(len(meters), day), channel=channel) for day in days]
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def _days(self) -> dict[str, list[int]]:
+        days: dict[str, list[int]] = {}
+        for day in sorted(self.values):
+            for meter, (imported, _) in self.values[day].items():
+                if imported != ABSENT:
+                    days.setdefault(meter, []).append(day)
+        return days
 
     def around(self, meter: str, day: int) -> tuple[int, int] | None:
         """Return the days of the nearest registers before and after a day, None if they are not both near."""

@@ -5,10 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import Connection
 
-from bijlighar.base.period import day_number, epoch_seconds, local_date
-from bijlighar.readings import queries as readings
+from bijlighar.base.period import day_number, local_date
 from bijlighar.readings.model import (
     ABSENT,
     ENERGY_CHANNELS,
@@ -18,9 +16,8 @@ from bijlighar.readings.model import (
     Quality,
 )
 from bijlighar.readings.rules import rows_of
-from bijlighar.registry.model import SINCE_EVER
 from bijlighar.validation import rules
-from bijlighar.validation.beside import look_beside, with_runs
+from bijlighar.validation.beside import look_beside, see, with_runs
 from bijlighar.validation.cases import (
     REGISTER_REACH_DAYS,
     Cases,
@@ -30,8 +27,9 @@ from bijlighar.validation.cases import (
     joined,
     midnight_s,
 )
-from bijlighar.validation.hanging import FOREVER_S
+from bijlighar.validation.hanging import FOREVER_S, NEVER_S
 from bijlighar.validation.model import ValidationSettings
+from bijlighar.validation.past import Past
 
 #: How many days after a gap are looked at where there are none before it.
 DAYS_AFTER = 7
@@ -44,7 +42,7 @@ def due_day(*, now: datetime, settings: ValidationSettings) -> int:
 
 
 def gather(
-    connection: Connection,
+    past: Past,
     *,
     block: DayBlock,
     hung: Hangings,
@@ -57,18 +55,17 @@ def gather(
 
     With `forced` what is missing is estimated at any age.
     """
-    block, before = with_runs(connection, block, settings=settings)
-    cases, registers = _gathered(
-        connection, block=block, hung=hung, now=now, settings=settings, forced=forced
-    )
-    beside = look_beside(connection, cases.block, hung=hung, settings=settings, before=before)
-    days = [day - 1 for day in cases.block.days.tolist()]
-    prior = registers.at(meters=cases.block.meters, days=days, channel="wh_import")
+    block, seen = with_runs(past, block, settings=settings)
+    cases, registers = _gathered(past, block=block, hung=hung, now=now, settings=settings, forced=forced)
+    if cases.block is not block:
+        seen = see(past, cases.block, settings=settings)
+    beside = look_beside(cases.block, hung=hung, seen=seen)
+    prior = registers.at(meters=cases.block.meters, days=cases.block.days - 1, channel="wh_import")
     return replace(_with_registers(cases, registers), beside=replace(beside, prior=prior))
 
 
 def _gathered(
-    connection: Connection,
+    past: Past,
     *,
     block: DayBlock,
     hung: Hangings,
@@ -76,24 +73,24 @@ def _gathered(
     settings: ValidationSettings,
     forced: bool,
 ) -> tuple[Cases, Registers]:
-    cases = _bare(connection, block=block, hung=hung, now=now, settings=settings, forced=forced)
+    cases = _bare(past, block=block, hung=hung, now=now, settings=settings, forced=forced)
     energy = block.values["wh_import"]
     spiky = rules.may_spike(values=energy, minutes=block.minutes, load=cases.load, settings=settings)
     gaps = rules.missing(values=energy, wanted=cases.wanted) | rules.negative(values=energy)
     gaps |= rules.negative(values=block.channel("wh_export"))
     open_rows = np.flatnonzero(cases.due & (gaps.any(axis=1) | spiky))
-    registers = _registers(connection, block=block, open_rows=open_rows)
+    registers = _registers(past, block=block, open_rows=open_rows)
     meters = sorted({block.meters[row] for row in (*open_rows.tolist(), *np.flatnonzero(spiky).tolist())})
     if not meters:
         return cases, registers
     around = [registers.around(block.meters[row], int(block.days[row])) for row in open_rows]
     beside = _days_beside(block, open_rows, around)
     if beside:
-        cases = _extended(connection, cases, beside, hung=hung, now=now, settings=settings)
+        cases = _extended(past, cases, beside, hung=hung, now=now, settings=settings)
     days = cases.block.days
     ends = [pair for pair in around if pair is not None]
     window = _window(
-        connection,
+        past,
         meters=meters,
         minutes=block.minutes,
         first=min([int(days.min()), *(low for low, _ in ends)]) - settings.history_days,
@@ -104,7 +101,7 @@ def _gathered(
     return replace(cases, window=window, usual=usual), registers
 
 
-def _registers(connection: Connection, *, block: DayBlock, open_rows: Integers) -> Registers:
+def _registers(past: Past, *, block: DayBlock, open_rows: Integers) -> Registers:
     """
     Return the registers at the ends of the block's days.
 
@@ -114,7 +111,7 @@ def _registers(connection: Connection, *, block: DayBlock, open_rows: Integers) 
         return Registers({})
     first, last = int(block.days.min()) - 1, int(block.days.max()) + 1
     meters = sorted(set(block.meters))
-    near = Registers(readings.midnight_registers(connection, meters=meters, first=first, last=last))
+    near = Registers(past.registers(meters=meters, first=first, last=last))
     alone = sorted(
         {
             block.meters[row]
@@ -125,12 +122,12 @@ def _registers(connection: Connection, *, block: DayBlock, open_rows: Integers) 
     if not alone:
         return near
     reach = REGISTER_REACH_DAYS
-    far = readings.midnight_registers(connection, meters=alone, first=first - reach, last=last + reach)
+    far = past.registers(meters=alone, first=first - reach, last=last + reach)
     return near.joined(Registers(far))
 
 
 def _bare(
-    connection: Connection,
+    past: Past,
     *,
     block: DayBlock,
     hung: Hangings,
@@ -139,70 +136,72 @@ def _bare(
     forced: bool,
 ) -> Cases:
     unknown = np.full(block.rows, ABSENT, dtype=np.int64)
-    talks = np.array([meter in hung.communicating for meter in block.meters], dtype=np.bool_)
+    own = hung.rows(block.meters)
     old = block.days <= due_day(now=now, settings=settings)
     stands = (block.quality == Quality.ESTIMATED).any(axis=1)
     over = block.days < day_number(local_date(now))
-    load_w = np.array([hung.load_w.get(meter, 0) for meter in block.meters], dtype=np.int64)
     return Cases(
         block=block,
-        wanted=_wanted(connection, block=block, hung=hung, now=now),
-        due=talks & over & (old | stands | np.full(block.rows, forced)),
+        wanted=_wanted(past, block=block, own=own, hung=hung, now=now),
+        due=hung.talks[own] & over & (old | stands | np.full(block.rows, forced)),
         opening=unknown,
         closing=unknown,
-        load=rules.load_wh(sanctioned_w=load_w, minutes=block.minutes),
+        load=rules.load_wh(sanctioned_w=hung.load_w[own], minutes=block.minutes),
         usual=np.zeros(block.rows, dtype=np.int64),
         window=None,
     )
 
 
-def _wanted(connection: Connection, *, block: DayBlock, hung: Hangings, now: datetime) -> Flags:
+def _wanted(past: Past, *, block: DayBlock, own: Integers, hung: Hangings, now: datetime) -> Flags:
     """
     Return which intervals should be there: the meter hung, and the day is over.
 
     Of a meter that does not communicate, or hangs since ever, only what lies between (after) its first and its last
     measured interval is expected. What rows of the other interval length hold is not missing.
     """
-    today_s = midnight_s(day_number(local_date(now)))
-    names = sorted(set(block.meters))
-    vague = [meter for meter in names if _is_vague(hung, meter)]
-    measured = readings.measured_spans(connection, meters=vague) if vague else {}
-    spans = {meter: _clipped(hung, meter, measured, today_s) for meter in names}
-    wanted = np.zeros(block.quality.shape, dtype=np.bool_)
-    for turn in range(max((len(own) for own in spans.values()), default=0)):
-        pairs = [spans[meter][turn] if turn < len(spans[meter]) else (0, 0) for meter in block.meters]
-        bounds = np.array(pairs, dtype=np.int64)
-        wanted |= rules.expected(
-            days=block.days, minutes=block.minutes, from_s=bounds[:, 0], to_s=bounds[:, 1]
-        )
+    low, high = _bounds(past, block=block, own=own, hung=hung, now=now)
+    first = hung.first_span[own]
+    wanted = rules.expected(
+        days=block.days,
+        minutes=block.minutes,
+        from_s=np.maximum(first[:, 0], low),
+        to_s=np.minimum(first[:, 1], high),
+    )
+    for row in np.flatnonzero(hung.again[own]).tolist():
+        for begin, end in hung.spans[block.meters[row]][1:]:
+            wanted[row] |= rules.expected(
+                days=block.days[row : row + 1],
+                minutes=block.minutes,
+                from_s=np.maximum(low[row : row + 1], begin),
+                to_s=np.minimum(high[row : row + 1], end),
+            )[0]
     rows = np.flatnonzero((wanted & (block.values["wh_import"] == ABSENT)).any(axis=1))
     if len(rows):
-        wanted[rows] &= ~_covered(connection, block, rows)
+        wanted[rows] &= ~_covered(past, block, rows)
     return wanted
 
 
-def _is_vague(hung: Hangings, meter: str) -> bool:
-    since_ever = epoch_seconds(SINCE_EVER)
-    return meter not in hung.communicating or any(low == since_ever for low, _ in hung.spans.get(meter, ()))
+def _bounds(
+    past: Past, *, block: DayBlock, own: Integers, hung: Hangings, now: datetime
+) -> tuple[Integers, Integers]:
+    """Return between which moments [s] anything is expected of each row's meter."""
+    low = np.full(block.rows, -FOREVER_S, dtype=np.int64)
+    high = np.full(block.rows, midnight_s(day_number(local_date(now))), dtype=np.int64)
+    vague = np.flatnonzero(~hung.talks[own] | hung.since_ever[own]).tolist()
+    if vague:
+        measured = past.spans(meters=sorted({block.meters[row] for row in vague}))
+        for row in vague:
+            meter = block.meters[row]
+            low[row], last = measured.get(meter, NEVER_S)
+            if meter not in hung.communicating or meter not in measured:
+                high[row] = min(high[row], last)
+    return low, high
 
 
-def _clipped(
-    hung: Hangings, meter: str, measured: Mapping[str, tuple[int, int]], today_s: int
-) -> list[tuple[int, int]]:
-    low, high = -FOREVER_S, today_s
-    if _is_vague(hung, meter):
-        if meter not in measured:
-            return []
-        low = measured[meter][0]
-        if meter not in hung.communicating:
-            high = min(high, measured[meter][1])
-    return [(max(low, begin), min(high, end)) for begin, end in hung.spans.get(meter, ())]
-
-
-def _covered(connection: Connection, block: DayBlock, rows: Integers) -> Flags:
+def _covered(past: Past, block: DayBlock, rows: Integers) -> Flags:
     """Return which intervals of the rows are held by rows of the other interval length."""
     keys = [(block.meters[row], int(block.days[row])) for row in rows.tolist()]
-    other = readings.raw_rows(connection, keys=keys, minutes=BOTH_LENGTHS - block.minutes)
+    other = past.rows(keys=keys, minutes=BOTH_LENGTHS - block.minutes)
     present = other.values["wh_import"] != ABSENT
     if block.minutes == 30:
         return np.asarray(present[:, 0::2] & present[:, 1::2])
@@ -212,12 +211,10 @@ def _covered(connection: Connection, block: DayBlock, rows: Integers) -> Flags:
 def _with_registers(cases: Cases, registers: Registers) -> Cases:
     """Return the cases with the registers at the ends of their days."""
     block = cases.block
-    days = block.days.tolist()
-    ends = [day + 1 for day in days]
     return replace(
         cases,
-        opening=registers.at(meters=block.meters, days=days, channel="wh_import"),
-        closing=registers.at(meters=block.meters, days=ends, channel="wh_import"),
+        opening=registers.at(meters=block.meters, days=block.days, channel="wh_import"),
+        closing=registers.at(meters=block.meters, days=block.days + 1, channel="wh_import"),
     )
 
 
@@ -236,7 +233,7 @@ def _days_beside(
 
 
 def _extended(
-    connection: Connection,
+    past: Past,
     cases: Cases,
     beside: Sequence[tuple[str, int]],
     *,
@@ -245,8 +242,8 @@ def _extended(
     settings: ValidationSettings,
 ) -> Cases:
     """Return the cases with those of the days beside that have gaps."""
-    block = readings.raw_rows(connection, keys=beside, minutes=cases.block.minutes)
-    more = _bare(connection, block=block, hung=hung, now=now, settings=settings, forced=True)
+    block = past.rows(keys=beside, minutes=cases.block.minutes)
+    more = _bare(past, block=block, hung=hung, now=now, settings=settings, forced=True)
     gaps = rules.missing(values=block.values["wh_import"], wanted=more.wanted).any(axis=1)
     rows = np.flatnonzero(gaps & more.due)
     if not len(rows):
@@ -264,7 +261,7 @@ def _extended(
 
 
 def _window(
-    connection: Connection,
+    past: Past,
     *,
     meters: Sequence[str],
     minutes: int,
@@ -278,7 +275,7 @@ def _window(
         channel: np.full((*shape, 24 * 60 // minutes), ABSENT, dtype=np.int64) for channel in ENERGY_CHANNELS
     }
     elsewhere = {channel: np.zeros(shape, dtype=np.int64) for channel in ENERGY_CHANNELS}
-    found = readings.raw_days(connection, meters=meters, first=first, last=last, channels=ENERGY_CHANNELS)
+    found = past.days(meters=meters, first=first, last=last, channels=ENERGY_CHANNELS)
     for block in found:
         rows = np.array([place[meter] for meter in block.meters], dtype=np.int64)
         columns = block.days - first
@@ -288,11 +285,8 @@ def _window(
                 known[channel][rows, columns] = np.where(values < 0, ABSENT, values)
             else:
                 elsewhere[channel][rows, columns] = np.sum(values, axis=1, where=values != ABSENT, initial=0)
-    columns_ = list(range(first, last + 2))
     registered = {
-        channel: np.stack(
-            [registers.at(meters=[meter] * len(columns_), days=columns_, channel=channel) for meter in meters]
-        )
+        channel: registers.matrix(meters=meters, first=first, last=last + 1, channel=channel)
         for channel in ENERGY_CHANNELS
     }
     return Window(
@@ -313,7 +307,7 @@ def _usual(cases: Cases, rows: Integers, window: Window, settings: ValidationSet
 
 
 def open_days(
-    connection: Connection,
+    past: Past,
     *,
     meters: Sequence[str],
     first: int,
@@ -328,7 +322,7 @@ def open_days(
     The latter are of meters that hung on the day, which is over. Days named by `without` are left out.
     """
     left_out = without or {}
-    found = readings.raw_days(connection, meters=meters, first=first, last=last)
+    found = past.days(meters=meters, first=first, last=last)
     stored = {key for block in found for key in zip(block.meters, block.days.tolist(), strict=True)}
     today = day_number(local_date(now))
     empty: dict[int, list[tuple[str, int]]] = {}
@@ -345,7 +339,7 @@ def open_days(
         ]
         blocks[block.minutes] = rows_of(block, np.array(keep, dtype=np.int64))
     for minutes, keys in empty.items():
-        more = readings.raw_rows(connection, keys=keys, minutes=minutes)
+        more = past.rows(keys=keys, minutes=minutes)
         every = np.arange(more.rows)
         blocks[minutes] = joined(blocks[minutes], more, every) if minutes in blocks else more
     return list(blocks.values())

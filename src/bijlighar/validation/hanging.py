@@ -3,62 +3,75 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
+import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.base.period import day_number, epoch_seconds, local_date
+from bijlighar.readings.model import IST_OFFSET_S, SECONDS_PER_DAY
 from bijlighar.registry import queries as registry
-from bijlighar.registry.model import SINCE_EVER, Installation, MeterType
+from bijlighar.registry.model import SINCE_EVER, MeterHanging, MeterType
 from bijlighar.validation.cases import Hangings
 
 #: The end of a hanging without an end [s since the epoch].
 FOREVER_S = 2**52
+_EVER_S = epoch_seconds(SINCE_EVER)
+#: A span that holds nothing.
+NEVER_S = (FOREVER_S, -FOREVER_S)
 
 
 def hangings(connection: Connection) -> Hangings:
     """Return who hung when, what communicates and which load is sanctioned."""
-    accounts = {account.number: account for account in registry.accounts(connection)}
-    hangings_ = registry.installations(connection)
+    hangings_ = registry.meter_hangings(connection)
     spans: dict[str, list[tuple[int, int]]] = {}
-    load_w: dict[str, int] = {}
+    load_w: dict[str | None, int] = {}
     minutes: dict[str, int] = {}
-    ratios: dict[str, int] = {}
-    categories: dict[str, str] = {}
-    one_phase: set[str] = set()
-    moved: dict[str, set[int]] = {}
+    ratios: dict[str | None, int] = {}
+    categories: dict[str | None, str] = {}
+    one_phase: set[str | None] = set()
+    moved: dict[int, set[str]] = {}
     for hung in hangings_:
-        end = FOREVER_S if hung.to_at is None else epoch_seconds(hung.to_at)
-        spans.setdefault(hung.meter, []).append((epoch_seconds(hung.from_at), end))
-        account = accounts.get(hung.account) if hung.account is not None else None
-        if account is not None:
-            categories[hung.meter] = account.category
-            if account.sanctioned_w is not None:
-                load = account.sanctioned_w // max(hung.multiplier, 1)
-                load_w[hung.meter] = max(load, load_w.get(hung.meter, 0))
-        for moment in (hung.from_at, hung.to_at):
-            if moment is not None and moment != SINCE_EVER:
-                moved.setdefault(hung.meter, set()).add(day_number(local_date(moment)))
+        meter = hung.meter
+        begin_s = epoch_seconds(hung.from_at)
+        end_s = FOREVER_S if hung.to_at is None else epoch_seconds(hung.to_at)
+        spans.setdefault(meter, []).append((begin_s, end_s))
+        for moment_s in (begin_s, end_s):
+            if moment_s not in (_EVER_S, FOREVER_S):
+                moved.setdefault((moment_s + IST_OFFSET_S) // SECONDS_PER_DAY, set()).add(meter)
+        if hung.category is not None:
+            categories[meter] = hung.category
+        if hung.sanctioned_w is not None:
+            load_w[meter] = max(hung.sanctioned_w // max(hung.multiplier, 1), load_w.get(meter, 0))
         if hung.multiplier > 1:
-            ratios[hung.meter] = hung.multiplier
-        if hung.meter_type is MeterType.SINGLE_PHASE:
-            one_phase.add(hung.meter)
-        minutes[hung.meter] = hung.minutes
-    talking = {device.serial for device in registry.end_devices(connection) if device.communicates}
+            ratios[meter] = hung.multiplier
+        if hung.meter_type == MeterType.SINGLE_PHASE:
+            one_phase.add(meter)
+        minutes[meter] = hung.minutes
+    talking = registry.communicating(connection)
+    ordered = {meter: tuple(sorted(own)) for meter, own in spans.items()}
+    names = sorted(spans.keys() | talking)
+    every = (*names, None)
+    first = [ordered.get(meter, (NEVER_S,))[0] if meter is not None else NEVER_S for meter in every]
     return Hangings(
-        spans={meter: tuple(sorted(own)) for meter, own in spans.items()},
-        communicating=frozenset(talking),
+        spans=ordered,
+        communicating=talking,
         minutes=minutes,
-        load_w=load_w,
-        ratios=ratios,
-        categories=categories,
-        one_phase=frozenset(one_phase),
         exchanges=_exchanges(hangings_),
-        moved={meter: frozenset(days) for meter, days in moved.items()},
+        moved={day: frozenset(own) for day, own in moved.items()},
+        place={meter: row for row, meter in enumerate(names)},
+        load_w=np.array([load_w.get(meter, 0) for meter in every], dtype=np.int64),
+        ratio=np.array([ratios.get(meter, 1) for meter in every], dtype=np.int64),
+        talks=np.array([meter in talking for meter in every], dtype=np.bool_),
+        since_ever=np.array([low == _EVER_S for low, _ in first], dtype=np.bool_),
+        one_phase=np.array([meter in one_phase for meter in every], dtype=np.bool_),
+        categories=tuple(categories.get(meter, "") for meter in every),
+        first_span=np.array(first, dtype=np.int64),
+        again=np.array([len(ordered.get(meter, ())) > 1 for meter in names] + [False], dtype=np.bool_),
     )
 
 
-def _exchanges(hangings: Iterable[Installation]) -> dict[tuple[str, int], tuple[str, bool]]:
+def _exchanges(hangings: Iterable[MeterHanging]) -> dict[tuple[str, int], tuple[str, bool]]:
     """Return the exchanges of meters at one place, by meter and IST day."""
-    by_place: dict[str, list[Installation]] = {}
+    by_place: dict[str, list[MeterHanging]] = {}
     for hung in hangings:
         by_place.setdefault(hung.usage_point, []).append(hung)
     found: dict[tuple[str, int], tuple[str, bool]] = {}

@@ -50,10 +50,12 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
     block = cases.block
     energy = block.values["wh_import"]
     export = block.channel("wh_export")
-    fall = pattern_findings.falls(cases, settings=settings)
+    sum_wh = rules.day_sums(energy)
+    fall = pattern_findings.falls(cases, sum_wh=sum_wh, settings=settings)
     sums = rules.sum_check(
         values=energy,
         wanted=cases.wanted,
+        sum_wh=sum_wh,
         opening=cases.opening,
         closing=np.where(fall.rollover, cases.closing + fall.modulus, cases.closing),
         settings=settings,

@@ -28,6 +28,7 @@ from bijlighar.validation.gathering import due_day, gather, open_days
 from bijlighar.validation.hanging import hangings
 from bijlighar.validation.judging import Verdict, judge
 from bijlighar.validation.model import ValidationReport, ValidationSettings
+from bijlighar.validation.past import StoredPast
 
 ROWS_PER_CALL = 5_000
 DUE_DAYS_PER_CALL = 7
@@ -78,7 +79,9 @@ def validate_range(
         high = min(low + DAYS_PER_STEP - 1, day_number(last))
         for meters in _portions(sorted(hung.spans)):
             with database.read() as connection:
-                blocks = open_days(connection, meters=meters, first=low, last=high, hung=hung, now=now)
+                blocks = open_days(
+                    StoredPast(connection), meters=meters, first=low, last=high, hung=hung, now=now
+                )
                 verdicts = _verdicts(connection, blocks, hung=hung, now=now, settings=settings, forced=False)
             with database.write() as connection:
                 done = _save(connection, verdicts, now=now, is_queue_anew=True)
@@ -120,7 +123,7 @@ def estimate_missing(
 def _estimate_due(database: Database, *, hung: Hangings, now: datetime, settings: ValidationSettings) -> int:
     """Estimate what is missing on the next days that have become old enough, and move the watermark over them."""
     with database.read() as connection:
-        seen = queries.estimated_up_to(connection, hung=hung)
+        seen = queries.estimated_up_to(connection)
     last = min(due_day(now=now, settings=settings), seen + DUE_DAYS_PER_CALL)
     if last <= seen:
         return 0
@@ -152,7 +155,13 @@ def _estimate(
         for some in _portions(broken):
             with database.read() as connection:
                 blocks = open_days(
-                    connection, meters=some, first=low, last=high, hung=hung, now=now, without=whole
+                    StoredPast(connection),
+                    meters=some,
+                    first=low,
+                    last=high,
+                    hung=hung,
+                    now=now,
+                    without=whole,
                 )
                 verdicts = _verdicts(connection, blocks, hung=hung, now=now, settings=settings, forced=True)
             if verdicts:
@@ -181,9 +190,10 @@ def _verdicts(
     settings: ValidationSettings,
     forced: bool,
 ) -> list[Verdict]:
+    past = StoredPast(connection)
     return [
         judge(
-            gather(connection, block=block, hung=hung, now=now, settings=settings, forced=forced),
+            gather(past, block=block, hung=hung, now=now, settings=settings, forced=forced),
             settings=settings,
         )
         for block in blocks

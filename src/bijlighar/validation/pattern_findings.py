@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bijlighar.base.period import moment_of
-from bijlighar.readings.model import ABSENT, DayBlock, Flags, interval_start, runs
+from bijlighar.readings.model import ABSENT, DayBlock, Flags, Integers, interval_start, runs
 from bijlighar.validation import patterns, register_rules
 from bijlighar.validation.cases import Cases
 from bijlighar.validation.catalogue import severity
@@ -15,13 +15,12 @@ from bijlighar.validation.model import Rule, Severity, ValidationFinding, Valida
 from bijlighar.validation.rules import SumCheck
 
 
-def falls(cases: Cases, *, settings: ValidationSettings) -> register_rules.Fall:
+def falls(cases: Cases, *, sum_wh: Integers, settings: ValidationSettings) -> register_rules.Fall:
     """Return which registers of the cases fell over their day, and why."""
-    energy = cases.block.values["wh_import"]
     return register_rules.fall(
         opening=cases.opening,
         closing=cases.closing,
-        sum_wh=np.sum(energy, axis=1, where=energy != ABSENT, initial=0),
+        sum_wh=sum_wh,
         load_wh=cases.load * cases.block.intervals,
         settings=settings,
     )

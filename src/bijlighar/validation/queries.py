@@ -6,20 +6,21 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.base.period import Period, day_number, epoch_seconds, local_date, moment_of
+from bijlighar.base.period import Period, day_number, local_date
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
 from bijlighar.readings.operations import SEQUENCE
-from bijlighar.registry.model import SINCE_EVER
+from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 from bijlighar.validation import exception_store, store
 from bijlighar.validation.cases import Hangings
 from bijlighar.validation.catalogue import rule_name as rule_name
 from bijlighar.validation.errors import UnknownException
 from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
-from bijlighar.validation.gathering import due_day
-from bijlighar.validation.hanging import hangings
+from bijlighar.validation.gathering import due_day, gather
+from bijlighar.validation.hanging import hangings as hangings
+from bijlighar.validation.judging import judge
 from bijlighar.validation.model import (
     ExceptionFilter,
     ExceptionStep,
@@ -27,6 +28,7 @@ from bijlighar.validation.model import (
     ValidationFinding,
     ValidationSettings,
 )
+from bijlighar.validation.past import PackedPast
 from bijlighar.validation.reasons import reason as reason
 from bijlighar.validation.report import document as document
 from bijlighar.validation.report import joined_gaps, of_delivery
@@ -47,7 +49,7 @@ def pending(connection: Connection, *, now: datetime, settings: ValidationSettin
     last = due_day(now=now, settings=settings or ValidationSettings())
     seen = sequences.watermark(connection, reader=DUE_READER)
     if seen == 0:
-        seen = estimated_up_to(connection, hung=hangings(connection))
+        seen = estimated_up_to(connection)
     return max(changed, 0) + max(last - seen, 0)
 
 
@@ -60,15 +62,43 @@ def findings(
     return joined_gaps([*own, *(of_delivery(finding) for finding in delivered)])
 
 
-def estimated_up_to(connection: Connection, *, hung: Hangings) -> int:
+def packed_past(
+    connection: Connection, *, meters: Sequence[str], minutes: int, first: int, last: int
+) -> PackedPast:
+    """Return packed rows and registers of the days `first` to `last`, for `findings_in_memory`."""
+    return PackedPast(
+        readings.packed_days(connection, minutes=minutes, first=first, last=last),
+        readings.midnight_registers(connection, meters=meters, first=first, last=last + 1),
+    )
+
+
+def findings_in_memory(
+    past: PackedPast,
+    *,
+    meters: Sequence[str],
+    day: int,
+    hung: Hangings,
+    now: datetime,
+    settings: ValidationSettings,
+) -> list[ValidationFinding]:
+    """Return what the rules find in one day of some meters: no database is asked, and nothing is written."""
+    return [
+        finding
+        for block in past.days(meters=meters, first=day, last=day)
+        for finding in judge(
+            gather(past, block=block, hung=hung, now=now, settings=settings, forced=False), settings=settings
+        ).findings
+    ]
+
+
+def estimated_up_to(connection: Connection) -> int:
     """Return the day up to which due days were estimated; at first the one before any communicating meter hung."""
     seen = sequences.watermark(connection, reader=DUE_READER)
     if seen:
         return seen
-    since_ever = epoch_seconds(SINCE_EVER)
-    begins = {low for meter in hung.communicating for low, _ in hung.spans.get(meter, ())}
-    days = [day_number(local_date(moment_of(low))) for low in begins if low != since_ever]
-    if since_ever in begins:
+    first, is_since_ever = registry.earliest_hangings(connection)
+    days = [] if first is None else [day_number(local_date(first))]
+    if is_since_ever:
         stored = readings.stored_ends(connection)
         days += [] if stored is None else [stored[0]]
     return min(days, default=NEVER) - 1

@@ -29,10 +29,14 @@ def expected(*, days: Days, minutes: int, from_s: Integers, to_s: Integers) -> F
     >>> expected(days=np.array([0]), minutes=30, from_s=np.array([-18_000]), to_s=np.array([-14_400]))[0, :4].tolist()
     [False, True, True, False]
     """
-    length_s = minutes * 60
+    length_s, count = minutes * 60, MINUTES_PER_DAY // minutes
     midnight = days.astype(np.int64) * SECONDS_PER_DAY - IST_OFFSET_S
-    starts = midnight[:, None] + np.arange(MINUTES_PER_DAY // minutes, dtype=np.int64) * length_s
-    return np.asarray((starts >= from_s[:, None]) & (starts + length_s <= to_s[:, None]))
+    whole = (from_s <= midnight) & (to_s >= midnight + SECONDS_PER_DAY)
+    marks = np.repeat(whole[:, None], count, axis=1)
+    parts = np.flatnonzero(~whole)
+    starts = midnight[parts, None] + np.arange(count, dtype=np.int64) * length_s
+    marks[parts] = (starts >= from_s[parts, None]) & (starts + length_s <= to_s[parts, None])
+    return marks
 
 
 def missing(*, values: Integers, wanted: Flags) -> Flags:
@@ -73,13 +77,15 @@ def usual_peak_wh(*, history: Integers, days_min: int) -> Integers:
 
 def may_spike(*, values: Integers, minutes: int, load: Integers, settings: ValidationSettings) -> Flags:
     """Return which rows could hold a spike, so that only their past need be looked at."""
-    greatest = np.max(values, axis=1, where=values != ABSENT, initial=0)
+    greatest: Integers = np.max(values, axis=1, initial=0)
     floor = settings.spike_floor_w * minutes // MINUTES_PER_HOUR
-    present = np.where(values == ABSENT, 0, values)
-    tenth = np.partition(present, -max(values.shape[1] // 10, 1), axis=1)[:, -max(values.shape[1] // 10, 1)]
-    known = greatest > settings.spike_load_times * load
-    stands_out = greatest > STANDS_OUT_TIMES * tenth
-    return np.asarray((greatest > floor) & np.where(load > 0, known, stands_out))
+    may = (greatest > floor) & (load > 0) & (greatest > settings.spike_load_times * load)
+    alone = np.flatnonzero((greatest > floor) & (load == 0))
+    if len(alone):
+        tenth = -max(values.shape[1] // 10, 1)
+        present = np.where(values[alone] == ABSENT, 0, values[alone])
+        may[alone] = greatest[alone] > STANDS_OUT_TIMES * np.partition(present, tenth, axis=1)[:, tenth]
+    return may
 
 
 def spike(
@@ -113,8 +119,24 @@ class SumCheck:
     confirmed: Flags
 
 
+def day_sums(values: Integers) -> Integers:
+    """
+    Return the sum of each row [Wh]; what is absent adds nothing.
+
+    >>> day_sums(np.array([[5, ABSENT, 7], [ABSENT, ABSENT, ABSENT]])).tolist()
+    [12, 0]
+    """
+    return np.asarray(np.where(values == ABSENT, 0, values).sum(axis=1))
+
+
 def sum_check(
-    *, values: Integers, wanted: Flags, opening: Integers, closing: Integers, settings: ValidationSettings
+    *,
+    values: Integers,
+    wanted: Flags,
+    sum_wh: Integers,
+    opening: Integers,
+    closing: Integers,
+    settings: ValidationSettings,
 ) -> SumCheck:
     """
     Return how each day's sum agrees with the difference of the registers at its ends, within the registers' step.
@@ -122,20 +144,19 @@ def sum_check(
     A day that was read in part must not sum to more than the register counted; where a meter hung for a part of the
     day only, nothing is said.
     """
-    present = values != ABSENT
-    total = np.sum(values, axis=1, where=present, initial=0)
+    count = np.count_nonzero(values != ABSENT, axis=1)
     known = (opening != ABSENT) & (closing != ABSENT) & wanted.all(axis=1)
     difference = np.where(known, closing - opening, 0)
-    allowed = tolerance_wh(opening=opening, closing=closing, intervals=present.sum(axis=1), settings=settings)
-    whole = present.all(axis=1)
-    too_much = total > difference + allowed
-    too_little = whole & (total < difference - allowed)
+    allowed = tolerance_wh(opening=opening, closing=closing, intervals=count, settings=settings)
+    whole = count == values.shape[1]
+    too_much = sum_wh > difference + allowed
+    too_little = whole & (sum_wh < difference - allowed)
     fell = difference < 0
     return SumCheck(
-        sum_wh=total,
+        sum_wh=sum_wh,
         difference_wh=difference,
         tolerance_wh=allowed,
-        failed=known & present.any(axis=1) & (too_much | too_little | fell),
+        failed=known & (count > 0) & (too_much | too_little | fell),
         confirmed=known & ~fell & ~too_much,
     )
 
@@ -157,5 +178,7 @@ def tolerance_wh(
 
 def quality(*, values: Integers, suspect: Flags) -> Qualities:
     """Return the quality of validated intervals before any estimate."""
-    present = np.where(suspect, np.uint8(Quality.SUSPECT), np.uint8(Quality.VALID))
-    return np.where(values == ABSENT, np.uint8(Quality.ABSENT), present)
+    found = np.full(values.shape, Quality.VALID, dtype=np.uint8)
+    found[suspect] = Quality.SUSPECT
+    found[values == ABSENT] = Quality.ABSENT
+    return found
