@@ -116,7 +116,7 @@ def select_midnights(
     found: list[tuple[str, datetime, int | None, int | None]] = []
     for begin in range(0, len(meters), METERS_PER_SELECT):
         some = base.where(table.meter.in_(meters[begin : begin + METERS_PER_SELECT]))
-        found.extend((row[0], row[1], row[2], row[3]) for row in connection.execute(some))
+        found.extend((row[0], row[1], row[2], row[3]) for row in connection.execute(some).all())
     return found
 
 

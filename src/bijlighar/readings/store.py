@@ -198,16 +198,14 @@ def select_days(
     base = select(*columns)
     found: list[Row] = []
     if meters is None:
-        found.extend(
-            tuple(row) for row in connection.execute(base.where(day_table.c.day.between(first, last)))
-        )
+        found.extend(map(tuple, connection.execute(base.where(day_table.c.day.between(first, last))).all()))
     else:
         wanted = sorted(set(meters))
         days = list(range(first, last + 1))  # a list, so that (day, meter) leads straight to each row
         for begin in range(0, len(wanted), METERS_PER_SELECT):
             some = wanted[begin : begin + METERS_PER_SELECT]
             statement = base.where(day_table.c.day.in_(days), day_table.c.meter.in_(some))
-            found.extend(tuple(row) for row in connection.execute(statement))
+            found.extend(map(tuple, connection.execute(statement).all()))
     return _by_minutes(found)
 
 
@@ -215,7 +213,7 @@ def select_changed(connection: Connection, *, after: int, limit: int) -> tuple[d
     """Return about `limit` rows whose sequence number is above `after`, in its order, and the last number."""
     columns = [day_table.c[name] for name in READ]
     base = select(day_table.c.sequence, *columns).order_by(day_table.c.sequence)
-    found = [tuple(row) for row in connection.execute(base.where(day_table.c.sequence > after).limit(limit))]
+    found = list(map(tuple, connection.execute(base.where(day_table.c.sequence > after).limit(limit)).all()))
     if not found:
         return {}, after
     last = found[-1][0]
@@ -298,7 +296,7 @@ def select_present(connection: Connection, *, first: int, last: int) -> Iterable
     statement = select(day_table.c.meter, day_table.c.day).where(
         day_table.c.day.between(first, last), day_table.c.missing == 0
     )
-    return [(row.meter, row.day) for row in connection.execute(statement)]
+    return [(row[0], row[1]) for row in connection.execute(statement).all()]
 
 
 def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Select[Any]:

@@ -364,7 +364,7 @@ def meter_hangings(connection: Connection) -> list[MeterHanging]:
         .outerjoin(_account, _account.c.number == hung.account)
         .order_by(hung.usage_point, hung.from_at)
     )
-    return [MeterHanging._make(row) for row in connection.execute(statement)]
+    return [MeterHanging._make(row) for row in connection.execute(statement).all()]
 
 
 def communicating(connection: Connection) -> frozenset[str]:
