@@ -77,6 +77,15 @@ class TestPlanTown:
         assert behaviours[Behaviour.AFTER_NOTICE] == 9
         assert behaviours[Behaviour.PROMPT] > 240
 
+    def test_lets_one_who_never_pays_sign_for_the_notice_so_late_that_he_can_be_listed_at_the_end(self):
+        town = a_town(meters=300, months=4)
+        never = [each.payer for each in town.consumers if each.payer.behaviour is Behaviour.NEVER]
+        others = [each.payer for each in town.consumers if each.payer.behaviour is not Behaviour.NEVER]
+
+        home_on = town.last_day - timedelta(days=16)
+        assert Counter(payer.home_on for payer in never) == {None: 1, home_on: 1}
+        assert {payer.home_on for payer in others} == {None}
+
     def test_has_one_cut_and_one_excluded_even_in_a_small_town(self):
         town = a_town(meters=20, months=4)
         smart = {device.consumer for device in town.devices if device.smart and device.kind.has_relay}

@@ -49,6 +49,13 @@ class TestDraft:
         assert "संरक्षित उपभोक्ता (जीवन रक्षक उपकरण)" in html
         assert lists(line) == ()
 
+    def test_offers_nothing_to_send_where_nobody_is_ready(self, line: Line, world: World):
+        world.approve(world.draw())
+        html = signed_in_client(line, "asha").get("/lists/new").text
+
+        assert 'action="/lists"' not in html
+        assert "इसलिए भेजने को कुछ नहीं है" in html
+
     def test_is_for_those_who_draw_lists_up(self, line: Line):
         assert signed_in_client(line, "vijay").get("/lists/new").status_code == 403
 

@@ -18,7 +18,7 @@ from bijlighar.demo.patience import insist
 from bijlighar.ledger import queries as ledger_queries
 from bijlighar.notices import operations as notices
 from bijlighar.notices import queries as notices_queries
-from bijlighar.notices.model import Purpose
+from bijlighar.notices.model import Message, Purpose
 from bijlighar.offices.model import Role
 from bijlighar.readings import operations as readings
 from bijlighar.rollout import operations as rollout
@@ -53,6 +53,12 @@ class People:
         self._visits: list[Visit] = []
         self._planned: set[str] = set()
         self._noticed: dict[str, datetime] = {}
+        self._unsigned: list[Message] = []
+        self._home_on = {
+            consumer.account: consumer.payer.home_on
+            for consumer in town.consumers
+            if consumer.payer.home_on is not None
+        }
         self.noticed: dict[str, list[date]] = defaultdict(list)
         self.paid: list[tuple[str, datetime, int]] = []
 
@@ -63,13 +69,16 @@ class People:
     # ---- the town office -------------------------------------------------------------------------------------
 
     def hand_out_notices(self, now: datetime) -> None:
-        """Print the statutory notices; the postman has them signed for, and the clerk records it."""
+        """Print the statutory notices; the postman has them signed for as soon as somebody is at home."""
         clerk = self.person(Role.CLERK)
         with self._line.database.write() as connection:
-            waiting = notices_queries.print_list(connection)
+            printed = notices_queries.print_list(connection)
             notices.hand_out_print_list(connection, office=None, now=now)
-            for message in waiting:
-                if message.purpose is not Purpose.STATUTORY_NOTICE:
+            self._unsigned += [each for each in printed if each.purpose is Purpose.STATUTORY_NOTICE]
+            carried, self._unsigned = self._unsigned, []
+            for message in carried:
+                if local_date(now) < self._home_on.get(message.account, date.min):
+                    self._unsigned.append(message)
                     continue
                 notices.record_served(
                     connection,

@@ -34,6 +34,9 @@ _AFTER_CUT_PCT = 1.34
 #: From this sanctioned load on two monthly bills exceed any minimum for a cut.
 _WORTH_CUTTING_W = 2_000
 _NEVER_PCT = 0.66
+#: Every second of those who never pay signs for the notice so late that its fifteen clear days end with the plan:
+#: whoever looks at the town then still has somebody to list.
+_HOME_BEFORE_END_DAYS = 16
 _AFTER_WARNING_PCT = 0.66
 _PROTECTED_LATE_PCT = 0.66
 _AFTER_NOTICE_PCT = 3.0
@@ -74,7 +77,13 @@ def with_habits(
     after_cut = share(_AFTER_CUT_PCT, count, least=1)
     cut_by_hand = by_hand[: 1 if after_cut >= 3 else 0]
     pays(_take(remote, after_cut - len(cut_by_hand)) + cut_by_hand, Behaviour.AFTER_CUT, 0, 2)
-    pays(_take(remote, share(_NEVER_PCT, count)), Behaviour.NEVER, 0, 1)
+    never = _take(remote, share(_NEVER_PCT, count))
+    pays(never, Behaviour.NEVER, 0, 1)
+    for index in never[1::2]:
+        home_on = first_day + timedelta(days=days - 1 - _HOME_BEFORE_END_DAYS)
+        changed[index] = replace(
+            changed[index], payer=replace(changed[index].payer, home_on=max(home_on, first_day))
+        )
     pays(
         _take(remote, share(_AFTER_WARNING_PCT, count, least=1 if count >= 40 else 0)),
         Behaviour.AFTER_WARNING,

@@ -61,12 +61,17 @@ class Behaviour(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payer:
-    """When and how a consumer pays everything open: `days` after what the behaviour waits for, at `at` IST."""
+    """
+    When and how a consumer pays everything open: `days` after what the behaviour waits for, at `at` IST.
+
+    home_on: the first day on which somebody is there to sign for a notice on paper; None: any day.
+    """
 
     behaviour: Behaviour
     days: int
     at: time
     method: str
+    home_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
