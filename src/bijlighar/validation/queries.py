@@ -20,6 +20,9 @@ from bijlighar.validation.errors import UnknownException
 from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
 from bijlighar.validation.gathering import due_day
 from bijlighar.validation.hanging import hangings
+from bijlighar.validation.meter_load import LOAD_DAYS_MAX as LOAD_DAYS_MAX
+from bijlighar.validation.meter_load import check_days as check_days
+from bijlighar.validation.meter_load import meter_load as meter_load
 from bijlighar.validation.model import (
     ExceptionFilter,
     ExceptionStep,
