@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-#: Page, its path, and who looks at it.
+#: Page, its path (or a page and which of its links is followed), and who looks at it.
 PAGES = (
     ("story", "/", None),
     ("alarms", "/alarms", "k.sharma"),
@@ -19,7 +19,9 @@ PAGES = (
     ("network", "/network", "k.sharma"),
     ("lists", "/lists/1", "r.verma"),
     ("commands", "/commands", "k.sharma"),
+    ("meter", "/network/DT-DEP-001 td a[href^='/meters/']", "k.sharma"),
     ("losses", "/losses", "v.rathore"),
+    ("loss", "/losses td a[href^='/losses/']", "v.rathore"),
     ("rollout", "/rollout", "v.rathore"),
     ("collections", "/collections", "r.verma"),
     ("consumer", "/me", "consumer"),
@@ -38,7 +40,10 @@ def take(browser: Browser, base: str, *, language: str, width: int, height: int)
             page.locator("form[action='/demo/sign-in-consumer'] button[name=account]").first.click()
         elif person is not None:
             page.locator(f"button[name=person][value='{person}']").click()
-        page.goto(base + path)
+        start, _, link = path.partition(" ")
+        page.goto(base + start)
+        if link:
+            page.locator(link).first.click()
         page.wait_for_timeout(1200)
         page.screenshot(path=str(PICTURES / f"{name}_{language}_{width}.png"), full_page=width < 700)
         context.close()

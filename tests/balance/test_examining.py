@@ -75,6 +75,17 @@ def losses(database: Database) -> tuple[Loss, Loss]:
     return found[0], found[1]
 
 
+def alone(database: Database, code: str) -> Loss | None:
+    with database.read() as connection:
+        return queries.examined_loss(connection, transformer=code, first=FIRST, last=LAST)
+
+
+def with_interval(database: Database) -> tuple[Loss, ...]:
+    with database.read() as connection:
+        found = queries.losses(connection, level=Level.TRANSFORMER, first=FIRST, last=LAST)
+        return queries.with_interval(connection, losses=found, first=FIRST, last=LAST)
+
+
 class TestExaminedLosses:
     def test_explain_an_honest_line_and_tell_how_its_transformer_is_loaded(self, database):
         towns = [plan.build() for plan in plans()]
@@ -116,6 +127,7 @@ class TestExaminedLosses:
         # what it draws at T1 is not called theft there
         assert not first.theft_suspected
         assert not second.theft_suspected
+        assert (alone(database, "T1"), alone(database, "T2")) == (first, second)
 
     def test_name_the_thief_first_and_tell_its_tamper_event(self, database):
         first, second = plans()
@@ -136,6 +148,13 @@ class TestExaminedLosses:
 
         loss, other = losses(database)
 
+        assert alone(database, "T1") == loss
+        assert [(each.verdict, each.theft_suspected, each.suspects) for each in with_interval(database)] == [
+            (None, False, ())
+        ] * 2
+        assert (
+            with_interval(database)[0].non_technical_loss_wh_interval == loss.non_technical_loss_wh_interval
+        )
         assert (loss.theft_suspected, loss.verdict) == (True, Verdict.SUSPECTED)
         assert (loss.non_technical_loss_wh_interval or (0, 0))[0] > 0
         assert loss.suspects[0].meter == meter

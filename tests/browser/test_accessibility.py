@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from bijlighar.arrears import operations as arrears
+from bijlighar.base.period import ONE_DAY, local_date
 from bijlighar.ledger import queries as ledger
 from bijlighar.runtime import portal_access
 from bijlighar.runtime.clock import wall
@@ -39,6 +40,11 @@ PAGES = (
     (OPERATOR, "/commands/halts"),
     (CLERK, "/exceptions"),
     (ENGINEER, "/losses"),
+    (ENGINEER, "/losses?doubt=yes"),
+    (ENGINEER, "/losses/DT-DEP-001"),
+    (OPERATOR, "/meters/{meter}"),
+    (OPERATOR, "/meters/{meter}?from={first}&to={last}"),
+    (OPERATOR, "/meters/{meter}?from={last}&to={last}"),
     (ENGINEER, "/rollout"),
     (CLERK, "/collections"),
     ("consumer", "/me"),
@@ -73,7 +79,9 @@ def looked_at(
     """Every page, opened by whoever it is for: its path, the page, its size and what it asked for."""
     yield_from = []
     contexts = []
-    for person, path in PAGES:
+    yesterday = local_date(town.now) - ONE_DAY
+    told = {"meter": town.meters()[0], "first": yesterday - 30 * ONE_DAY, "last": yesterday}
+    for person, path in [(person, path.format(**told)) for person, path in PAGES]:
         context = visit(
             browser, town, person=None if person == "consumer" else person, language=language, size=size
         )

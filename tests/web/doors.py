@@ -29,7 +29,7 @@ NUMBERS = {
     "commands": "order",
     "exceptions": "exception",
 }
-IN_PATHS = {"account": LISTED, "code": TRANSFORMER}
+IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {
     "office": OWN, "account": LISTED, "count": "1", "decision": "authorise", "done": "yes", "at": "",
     "revision": "1", "outcome": "accepted",

@@ -105,6 +105,7 @@ def address(path: str, house: House) -> str:
         "order": house.values["order"],
         "account": OWN_ACCOUNTS[1],
         "code": TRANSFORMER,
+        "serial": f"M-{OWN_ACCOUNTS[1]}",
         "transformer": TRANSFORMER,
     }
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)

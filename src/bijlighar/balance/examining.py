@@ -48,11 +48,22 @@ class Examined:
     result: Examination
 
 
-def examined(connection: Connection, *, losses: Sequence[Loss], first: int, last: int) -> tuple[Loss, ...]:
-    """Return the losses of transformers over the days `first` to `last` with their doubt, verdict and suspects."""
+def examined(
+    connection: Connection,
+    *,
+    losses: Sequence[Loss],
+    first: int,
+    last: int,
+    beside: Sequence[str] | None = None,
+) -> tuple[Loss, ...]:
+    """
+    Return the losses of transformers over the days `first` to `last` with their doubt, verdict and suspects.
+
+    They are held against all transformers, or against those named `beside`, themselves among them.
+    """
     if not losses or last - first >= DAYS_MAX:
         return tuple(losses)
-    net = gathering.network(connection, first=first, last=last)
+    net = gathering.network(connection, first=first, last=last, transformers=beside)
     if not net.hangings:
         return tuple(losses)
     found = _examine_all(connection, net=net)

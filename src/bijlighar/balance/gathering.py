@@ -75,10 +75,12 @@ def _supplied_by(hanging: Installation, level: Level) -> str | None:
     return hanging.transformer if level is Level.TRANSFORMER else hanging.feeder
 
 
-def network(connection: Connection, *, first: int, last: int) -> Network:
-    """Return who hung where on the days `first` to `last`."""
+def network(
+    connection: Connection, *, first: int, last: int, transformers: Sequence[str] | None = None
+) -> Network:
+    """Return who hung where on the days `first` to `last` (below some transformers, and their meters)."""
     period = Period.of_local_days(date_of(first), date_of(last))
-    hangings = registry.installations(connection, period=period)
+    hangings = registry.installations(connection, period=period, transformers=transformers)
     start = epoch_seconds(period.start)
     starts = start + np.arange(last - first + 1, dtype=np.int64) * rules.SECONDS_PER_DAY
     from_s = np.array([epoch_seconds(hanging.from_at) for hanging in hangings], dtype=np.int64)
@@ -204,7 +206,8 @@ def assessed(connection: Connection, *, net: Network) -> tuple[Assessed, rules.B
     """
     shape = net.hung_s.shape
     energy_wh, known = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.bool_)
-    by_hand = {device.serial for device in registry.end_devices(connection) if not device.communicates}
+    devices = registry.end_devices_of(connection, serials=net.meters)
+    by_hand = {serial for serial, device in devices.items() if not device.communicates}
     rows = [
         row
         for row, hanging in enumerate(net.hangings)

@@ -1,4 +1,4 @@
-"""One transformer looked at closely: day by day, phase by phase, and its newest load."""
+"""One transformer looked at closely: step by step, time of day by time of day, phase by phase, its newest load."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -7,7 +7,8 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.balance import gathering, rules, viewing
-from bijlighar.balance.model import Level, Load, PhaseShare, StepBalance
+from bijlighar.balance.model import GapAtTime, Level, Load, PhaseShare, StepBalance
+from bijlighar.balance.technical import Reals
 from bijlighar.base.period import Period, day_number, local_date, moment_of
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import ABSENT, Integers, interval_start
@@ -86,6 +87,43 @@ def steps(
         )
         for index in range(len(is_known))
     )
+
+
+def gap_by_time(connection: Connection, *, transformer: str, closed: frozenset[int]) -> tuple[GapAtTime, ...]:
+    """Return the mean gap of each half-hour of the day over the closed days, on the network as it stood."""
+    if not closed:
+        return ()
+    net = gathering.network(connection, first=min(closed), last=max(closed), transformers=[transformer])
+    codes = net.codes(Level.TRANSFORMER)
+    if transformer not in codes:
+        return ()
+    place = codes.index(transformer)
+    consumers = np.flatnonzero(net.consumers_of(Level.TRANSFORMER) == place)
+    by_hand, wanted = gathering.assessed(connection, net=net)
+    smart = consumers[~wanted[consumers].any(axis=1)]
+    given = viewing.lay(
+        connection,
+        net=net,
+        rows=np.flatnonzero(net.inputs_of(Level.TRANSFORMER) == place),
+        minutes=LOAD_MINUTES,
+    )
+    used = viewing.lay(connection, net=net, rows=smart, minutes=LOAD_MINUTES)
+    days = len(net.starts)
+    is_known = (given.known == given.hung).all(axis=0) & given.hung.any(axis=0)
+    is_closed = np.isin(np.arange(net.first, net.last + 1), sorted(closed))
+    return rules.gap_by_time(
+        input_wh=_whole((given.drawn_wh - given.fed_wh).sum(axis=0)).reshape(days, -1),
+        input_known=is_known.reshape(days, -1) & is_closed[:, None],
+        consumers_wh=_whole((used.drawn_wh - used.fed_wh).sum(axis=0)).reshape(days, -1),
+        assessed_wh=by_hand.energy_wh[consumers].sum(axis=0),
+        expected=used.hung.sum(axis=0).reshape(days, -1),
+        read=used.read.sum(axis=0).reshape(days, -1),
+    )
+
+
+def _whole(energy: Reals) -> Integers:
+    """Return energies that were laid out as reals as the whole Wh that they are."""
+    return np.asarray(np.rint(energy), dtype=np.int64)
 
 
 def newest_load(connection: Connection, *, transformer: str, now: datetime) -> Load | None:

@@ -1,9 +1,12 @@
 """The balance of a transformer or a feeder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 
+from bijlighar.base.period import Month
 from bijlighar.base.words import Words
 
 #: Below this share of intervals read [%] a loss says little: it is shown with a flag and ranked after the others.
@@ -51,6 +54,30 @@ class Verdict(StrEnum):
     RATIO = "ratio"
     INDEXING = "indexing"
     SWITCHED = "switched"
+
+
+VERDICT_NAMES: Mapping[Verdict, Words] = MappingProxyType(
+    {
+        Verdict.EXPLAINED: Words(
+            hi="तकनीकी हानि और माप की त्रुटि से समझ आता है",
+            en="explained by technical loss and errors of measurement",
+        ),
+        Verdict.SUSPECTED: Words(hi="चोरी का संदेह", en="theft suspected"),
+        Verdict.TOO_LITTLE_READ: Words(hi="निष्कर्ष के लिए रीडिंग बहुत कम", en="too little read for a verdict"),
+        Verdict.TOO_SHORT: Words(hi="निष्कर्ष के लिए दिन बहुत कम", en="too few days for a verdict"),
+        Verdict.RATIO: Words(
+            hi="CT अनुपात ग़लत लगता है; पहले उसे जाँचें", en="a CT ratio seems wrong; check that first"
+        ),
+        Verdict.INDEXING: Words(
+            hi="कोई मीटर ग़लत ट्रांसफॉर्मर पर दर्ज लगता है",
+            en="a meter seems to be registered at another transformer",
+        ),
+        Verdict.SWITCHED: Words(
+            hi="लाइन का एक हिस्सा दूसरे ट्रांसफॉर्मर से जुड़ा लगता है",
+            en="a part of the line seems to hang at another transformer",
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +189,43 @@ class StepBalance:
     def loss_wh(self) -> int | None:
         """Return what went in and did not come out [Wh], None where the input is not known."""
         return None if self.input_wh is None else self.input_wh - self.consumers_wh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthLoss:
+    """The closed days of one calendar month, `days` of them, and their loss."""
+
+    month: Month
+    days: int
+    loss: Loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapAtTime:
+    """
+    The mean balance of one half-hour of the day, which begins `minute` minutes after midnight IST.
+
+    days: on how many days the input of that half-hour was known; on these the energies are means [Wh].
+    coverage_pct: which share of the consumers' intervals of that half-hour was really read on them.
+    """
+
+    minute: int
+    days: int
+    input_wh: int | None
+    consumers_wh: int | None
+    coverage_pct: float | None
+
+    @property
+    def gap_wh(self) -> int | None:
+        """Return what went in and did not come out [Wh], None where no input was known."""
+        return (
+            None if self.input_wh is None or self.consumers_wh is None else self.input_wh - self.consumers_wh
+        )
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether enough was read to believe the gap."""
+        return self.coverage_pct is not None and self.coverage_pct >= COVERAGE_PCT_MIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

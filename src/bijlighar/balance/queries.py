@@ -1,6 +1,7 @@
 """What other rooms may ask about losses."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -9,16 +10,33 @@ from sqlalchemy import Connection
 from bijlighar.balance import examining, gathering, looking, rules, store
 from bijlighar.balance.errors import UnusableRange
 from bijlighar.balance.model import COVERAGE_PCT_MIN as COVERAGE_PCT_MIN
-from bijlighar.balance.model import DayBalance, DayLoss, Level, Load, Loss, PhaseShare, StepBalance
-from bijlighar.base.period import ONE_DAY, date_of, day_number, local_date
+from bijlighar.balance.model import (
+    DayBalance,
+    DayLoss,
+    GapAtTime,
+    Level,
+    Load,
+    Loss,
+    MonthLoss,
+    PhaseShare,
+    StepBalance,
+)
+from bijlighar.base.period import ONE_DAY, Month, date_of, day_number, local_date
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import Integers
 from bijlighar.registry import queries as registry
+from bijlighar.registry.model import Transformer
 from bijlighar.storage import sequences
 from bijlighar.validation import queries as validation
 
 RANGE_DAYS_MAX = 1_100
 RANGE_DAYS_USUAL = 30
+#: A year, and the same month of the year before.
+MONTHS_USUAL = 13
+#: Against so many others a transformer is held when it is looked at alone.
+NEIGHBOURS_MAX = 5
+#: A longer range is not examined.
+EXAMINED_DAYS_MAX = examining.DAYS_MAX
 READER_OF_DAYS = "balance.day"
 READER_OF_ESTIMATES = "balance.estimates"
 READER_OF_NETWORK = "balance.network"
@@ -91,21 +109,26 @@ def check_range(*, first: date, last: date) -> None:
         raise UnusableRange(f"{first} to {last} is longer than {RANGE_DAYS_MAX} days; ask for less")
 
 
-def losses(connection: Connection, *, level: Level, first: date, last: date) -> tuple[Loss, ...]:
+def losses(
+    connection: Connection, *, level: Level, first: date, last: date, code: str | None = None
+) -> tuple[Loss, ...]:
     """
-    Return the losses of every transformer or feeder over the closed days `first` to `last`, by code.
+    Return the losses of every transformer or feeder (or of one) over the closed days `first` to `last`, by code.
 
     :raises UnusableRange: if it is no range of days.
     """
     check_range(first=first, last=last)
-    closed = store.days(connection, level=level, first=day_number(first), last=day_number(last))
+    closed = store.days(connection, level=level, first=day_number(first), last=day_number(last), code=code)
     if not closed:
         return ()
     by_code: dict[str, list[DayBalance]] = {}
     for balance in closed:
         by_code.setdefault(balance.code, []).append(balance)
     net = gathering.network(
-        connection, first=min(day.day for day in closed), last=max(day.day for day in closed)
+        connection,
+        first=min(day.day for day in closed),
+        last=max(day.day for day in closed),
+        transformers=_narrowed(level, code),
     )
     by_hand, wanted = gathering.assessed(connection, net=net)
     codes, groups = net.codes(level), net.consumers_of(level)
@@ -140,6 +163,98 @@ def examined_losses(connection: Connection, *, level: Level, first: date, last: 
     return examining.examined(connection, losses=found, first=day_number(first), last=day_number(last))
 
 
+def examined_loss(connection: Connection, *, transformer: str, first: date, last: date) -> Loss | None:
+    """
+    Return the loss of one transformer as `examined_losses` does, None where none of its days is closed.
+
+    It is held against its neighbours on the feeder, `NEIGHBOURS_MAX` at most, so that a wrong record and a switched
+    line are told from theft.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    found = losses(connection, level=Level.TRANSFORMER, first=first, last=last, code=transformer)
+    beside = neighbours(registry.transformers(connection), code=transformer)
+    examined = _examined(connection, losses=found, first=first, last=last, beside=beside)
+    return examined[0] if examined else None
+
+
+def with_interval(
+    connection: Connection, *, losses: Sequence[Loss], first: date, last: date
+) -> tuple[Loss, ...]:
+    """
+    Return some losses of transformers with what is not technical and its 90 % interval, and without a verdict.
+
+    A verdict is held against the neighbours, which `examined_loss` reads too.
+
+    :raises UnusableRange: if it is no range of days.
+    """
+    check_range(first=first, last=last)
+    codes = [loss.code for loss in losses]
+    examined = _examined(connection, losses=losses, first=first, last=last, beside=codes)
+    return tuple(
+        replace(loss, verdict=None, theft_suspected=False, suspects=(), misplaced=()) for loss in examined
+    )
+
+
+def _examined(
+    connection: Connection, *, losses: Sequence[Loss], first: date, last: date, beside: Sequence[str]
+) -> tuple[Loss, ...]:
+    """Return losses examined over the closed days of a range, so that both speak of the same days."""
+    closed = store.closed_days(connection, first=day_number(first), last=day_number(last))
+    if not closed or (last - first).days >= EXAMINED_DAYS_MAX:
+        return tuple(losses)
+    return examining.examined(connection, losses=losses, first=min(closed), last=max(closed), beside=beside)
+
+
+def neighbours(plates: Sequence[Transformer], *, code: str) -> tuple[str, ...]:
+    """Return a transformer and those beside it on its feeder, the nearest in the order of codes."""
+    feeder = next((plate.feeder for plate in plates if plate.code == code), None)
+    codes = sorted({plate.code for plate in plates if feeder is not None and plate.feeder == feeder} | {code})
+    own = codes.index(code)
+    return tuple(sorted(codes, key=lambda other: abs(codes.index(other) - own))[: NEIGHBOURS_MAX + 1])
+
+
+def losses_by_month(
+    connection: Connection, *, transformer: str, last: date, months: int = MONTHS_USUAL
+) -> tuple[MonthLoss, ...]:
+    """
+    Return the losses of one transformer in the last `months` calendar months up to the day `last`, by month.
+
+    A month has those of its days that are closed; one without any is left out.
+
+    :raises UnusableRange: if they are too many.
+    """
+    month = Month.of(last)
+    for _ in range(months - 1):
+        month = month.previous
+    closed = days(connection, level=Level.TRANSFORMER, first=month.first, last=last, code=transformer)
+    if not closed:
+        return ()
+    net = gathering.network(connection, first=closed[0].day, last=closed[-1].day, transformers=[transformer])
+    by_hand, wanted = gathering.assessed(connection, net=net)
+    groups = net.consumers_of(Level.TRANSFORMER)
+    codes = net.codes(Level.TRANSFORMER)
+    ours = groups == (codes.index(transformer) if transformer in codes else -2)
+    assessed_wh = by_hand.energy_wh[ours].sum(axis=0)
+    unknown = (wanted & ~by_hand.known)[ours]
+    by_month: dict[Month, list[DayBalance]] = {}
+    for day in closed:
+        by_month.setdefault(Month.of(date_of(day.day)), []).append(day)
+    return tuple(
+        MonthLoss(
+            month=each,
+            days=len(balances),
+            loss=_loss(
+                balances,
+                first=net.first,
+                assessed_wh=assessed_wh,
+                not_assessed=int(unknown[:, [day.day - net.first for day in balances]].any(axis=1).sum()),
+            ),
+        )
+        for each, balances in sorted(by_month.items())
+    )
+
+
 def losses_by_day(
     connection: Connection, *, level: Level, code: str, first: date, last: date
 ) -> tuple[DayLoss, ...]:
@@ -151,7 +266,9 @@ def losses_by_day(
     closed = days(connection, level=level, first=first, last=last, code=code)
     if not closed:
         return ()
-    net = gathering.network(connection, first=closed[0].day, last=closed[-1].day)
+    net = gathering.network(
+        connection, first=closed[0].day, last=closed[-1].day, transformers=_narrowed(level, code)
+    )
     by_hand, _ = gathering.assessed(connection, net=net)
     codes = net.codes(level)
     summed = rules.sum_by_group(by_hand.energy_wh, groups=net.consumers_of(level), count=len(codes))
@@ -188,6 +305,23 @@ def steps(
     return looking.steps(connection, level=level, code=code, first=first, last=last, minutes=minutes)
 
 
+def gap_by_time(
+    connection: Connection, *, transformer: str, first: date, last: date
+) -> tuple[GapAtTime, ...]:
+    """
+    Return the mean gap between input and consumers in each half-hour of the day, over the closed days of a range.
+
+    What meters read by hand are assessed at is laid along the others' use.
+
+    :raises UnusableRange: if it is no range of days, or longer than is examined.
+    """
+    check_range(first=first, last=last)
+    if (last - first).days >= EXAMINED_DAYS_MAX:
+        raise UnusableRange(f"{first} to {last} is longer than {EXAMINED_DAYS_MAX} days; ask for less")
+    closed = store.closed_days(connection, first=day_number(first), last=day_number(last))
+    return looking.gap_by_time(connection, transformer=transformer, closed=closed)
+
+
 def phases(
     connection: Connection, *, transformer: str, first: date, last: date, now: datetime
 ) -> tuple[PhaseShare, ...]:
@@ -203,6 +337,11 @@ def phases(
 def newest_load(connection: Connection, *, transformer: str, now: datetime) -> Load | None:
     """Return the loads into and out of a transformer in the newest half-hour that is known, None if none is."""
     return looking.newest_load(connection, transformer=transformer, now=now)
+
+
+def _narrowed(level: Level, code: str | None) -> list[str] | None:
+    """Return whose hangings are enough to know a loss, None for everybody's."""
+    return [code] if level is Level.TRANSFORMER and code is not None else None
 
 
 def _rows_with_any(unknown: Integers, groups: Integers, place: int) -> int:

@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from bijlighar.balance.model import GapAtTime
 from bijlighar.base.money import round_half_up
 from bijlighar.readings.model import ABSENT, Integers, Quality
 
@@ -176,6 +177,45 @@ def transformer_loss_wh(
     # load = (VAh x 60 / minutes) / rated; energy = load loss x load^2 x minutes / 60
     loaded = Fraction(load_loss_w * squares * 60, minutes * rated_va * rated_va)
     return round_half_up(no_load + loaded)
+
+
+def gap_by_time(
+    *,
+    input_wh: Integers,
+    input_known: Booleans,
+    consumers_wh: Integers,
+    assessed_wh: Integers,
+    expected: Integers,
+    read: Integers,
+) -> tuple[GapAtTime, ...]:
+    """
+    Return the mean balance of each time of the day; all are (days, times), `assessed_wh` is by day.
+
+    Steps whose input is not known are left out. What is assessed of a day is laid along the others' use of the range,
+    and flat where there is none.
+    """
+    days, times = input_wh.shape
+    usual = np.maximum(consumers_wh, 0).sum(axis=0)
+    spread = usual / usual.sum() if usual.sum() > 0 else np.full(times, 1 / times)
+    used = consumers_wh + assessed_wh[:, None] * spread[None, :]
+    counted = input_known.sum(axis=0)
+    whole = np.maximum(counted, 1)
+    mean_input = np.where(input_known, input_wh, 0).sum(axis=0) / whole
+    mean_used = np.where(input_known, used, 0.0).sum(axis=0) / whole
+    wanted = np.where(input_known, expected, 0).sum(axis=0)
+    there = np.where(input_known, read, 0).sum(axis=0)
+    minutes = SECONDS_PER_DAY // 60 // times
+    return tuple(
+        GapAtTime(
+            minute=time * minutes,
+            days=int(counted[time]),
+            input_wh=round(float(mean_input[time])) if counted[time] else None,
+            consumers_wh=round(float(mean_used[time])) if counted[time] else None,
+            coverage_pct=per_cent(int(there[time]), int(wanted[time])),
+        )
+        for time in range(times)
+        if days
+    )
 
 
 def sum_by_group(values: Integers, *, groups: Integers, count: int) -> Integers:

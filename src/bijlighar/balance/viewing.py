@@ -83,8 +83,8 @@ def _laid(
         starts[None, :] + minutes * 60 <= net.to_s[rows][:, None]
     )
     multiplier = np.array([net.hangings[row].multiplier for row in rows.tolist()], dtype=np.float64)
-    flat = {channel: found.reshape(count, -1) for channel, found in values.items()}
-    kind = quality.reshape(count, -1)
+    flat = {channel: found.reshape(count, len(starts)) for channel, found in values.items()}
+    kind = quality.reshape(count, len(starts))
 
     def energy(channel: str) -> Reals:
         there = hung & (flat[channel] != ABSENT)

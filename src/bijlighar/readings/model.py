@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bijlighar.base.words import Words
 
 Integers = NDArray[np.int64]
 Days = NDArray[np.int32]
@@ -94,6 +97,18 @@ class Quality(IntEnum):
     SUSPECT = 3
     ESTIMATED = 4
     EDITED = 5
+
+
+QUALITY_NAMES: Mapping[Quality, Words] = MappingProxyType(
+    {
+        Quality.ABSENT: Words(hi="रीडिंग नहीं मिली", en="not read"),
+        Quality.MEASURED: Words(hi="मापा गया, जाँच शेष", en="measured, not yet checked"),
+        Quality.VALID: Words(hi="मान्य", en="valid"),
+        Quality.SUSPECT: Words(hi="संदिग्ध", en="suspect"),
+        Quality.ESTIMATED: Words(hi="आंकलित", en="estimated"),
+        Quality.EDITED: Words(hi="हाथ से सुधारा गया", en="corrected by hand"),
+    }
+)
 
 
 class RegisterKind(StrEnum):

@@ -123,9 +123,9 @@ def measured_spans(connection: Connection, *, meters: Sequence[str]) -> Mapping[
     return spans
 
 
-def stored_ends(connection: Connection) -> tuple[int, int] | None:
-    """Return the first and the last day of which anything is stored, None if nothing is."""
-    return store.select_ends(connection)
+def stored_ends(connection: Connection, *, meter: str | None = None) -> tuple[int, int] | None:
+    """Return the first and the last day of which anything is stored (of one meter), None if nothing is."""
+    return store.select_ends(connection, meter=meter)
 
 
 def changed_days(connection: Connection, *, after: int, limit: int) -> Changed:

@@ -336,9 +336,12 @@ def select_edges(connection: Connection, *, meters: Sequence[str]) -> list[tuple
     return found
 
 
-def select_ends(connection: Connection) -> tuple[int, int] | None:
-    """Return the first and the last day of which anything is stored."""
-    first, last = connection.execute(select(func.min(day_table.c.day), func.max(day_table.c.day))).one()
+def select_ends(connection: Connection, *, meter: str | None = None) -> tuple[int, int] | None:
+    """Return the first and the last day of which anything is stored (of one meter)."""
+    statement = select(func.min(day_table.c.day), func.max(day_table.c.day))
+    if meter is not None:
+        statement = statement.where(day_table.c.meter == meter)
+    first, last = connection.execute(statement).one()
     return None if first is None else (first, last)
 
 

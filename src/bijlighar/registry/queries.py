@@ -19,6 +19,7 @@ from bijlighar.registry.model import (
     EndDevice,
     Installation,
     MeterHanging,
+    MeterType,
     NetworkChange,
     Protection,
     Share,
@@ -41,7 +42,11 @@ def end_device(connection: Connection, *, serial: str) -> EndDevice:
     check_text(serial, what="the serial number", letters_max=CODE_MAX)
     for device in store.devices(connection, serial=serial):
         return device
-    raise UnknownEndDevice(
+    raise _unknown_end_device(serial)
+
+
+def _unknown_end_device(serial: str) -> UnknownEndDevice:
+    return UnknownEndDevice(
         f"no meter has the serial number {serial!r}; import it with `bijlighar registry import`"
     )
 
@@ -49,6 +54,15 @@ def end_device(connection: Connection, *, serial: str) -> EndDevice:
 def end_devices(connection: Connection, *, hung_at: datetime | None = None) -> tuple[EndDevice, ...]:
     """Return every meter, or those that hung at a moment, by serial number."""
     return store.devices(connection, hung_at=hung_at)
+
+
+def end_devices_of(connection: Connection, *, serials: Collection[str]) -> Mapping[str, EndDevice]:
+    """Return meters by serial number; a number that no meter has is left out."""
+    return {
+        device.serial: device
+        for part in _in_parts(serials)
+        for device in store.devices(connection, serials=part)
+    }
 
 
 def communicating_statement(*, hung_at: datetime) -> Select[str, str, str | None, datetime]:
@@ -132,9 +146,10 @@ def installations(
     account: str | None = None,
     meter: str | None = None,
     transformer: str | None = None,
+    transformers: Sequence[str] | None = None,
     usage_point: str | None = None,
 ) -> tuple[Installation, ...]:
-    """Return who hung where (in a period; of an account, a meter, a transformer, a place), by place and time."""
+    """Return who hung where (in a period; of an account, a meter, transformers, a place), by place and time."""
     for name in (account, meter, transformer, usage_point):
         check_text(name or "", what="the account, meter, transformer or place", letters_max=CODE_MAX)
     return store.installations(
@@ -142,9 +157,44 @@ def installations(
         period=period,
         account=account,
         meter=meter,
-        transformer=transformer,
+        transformers=transformers if transformer is None else [transformer],
         usage_point=usage_point,
     )
+
+
+def installations_in_branch(
+    connection: Connection, *, meter: str, office: str
+) -> tuple[Installation, ...] | None:
+    """
+    Return where a meter hung in an office and those below it, by place and time; None at the top, which sees it all.
+
+    The meter of a transformer belongs to every office that it supplies, a feeder's to whom it supplies alone.
+
+    :raises UnknownEndDevice: if there is no such meter, or it never hung there: which of both is not told.
+    :raises InvalidValue: if no meter can have this number.
+    """
+    end_device(connection, serial=meter)
+    below = frozenset(offices.offices_below(connection, code=office))
+    if all(each.code in below for each in offices.offices(connection)):
+        return None
+    hung = installations(connection, meter=meter)
+    inputs = {each.meter_type for each in hung if not each.meter_type.is_of_consumer}
+    measured: set[tuple[MeterType, str | None]] = set()
+    if MeterType.TRANSFORMER in inputs:
+        ours = transformers(connection, office=office)
+        measured |= {(MeterType.TRANSFORMER, each.code) for each in ours}
+    if MeterType.FEEDER in inputs:
+        measured |= {(MeterType.FEEDER, code) for code in feeders(connection, office=office)}
+    found = tuple(
+        each
+        for each in hung
+        if (each.meter_type.is_of_consumer and each.office in below)
+        or (each.meter_type, each.feeder if each.meter_type is MeterType.FEEDER else each.transformer)
+        in measured
+    )
+    if not found:
+        raise _unknown_end_device(meter)
+    return found
 
 
 def hangings(connection: Connection, *, meters: Collection[str]) -> Mapping[str, tuple[Installation, ...]]:

@@ -256,12 +256,18 @@ def accounts(
 
 
 def devices(
-    connection: Connection, *, serial: str | None = None, hung_at: datetime | None = None
+    connection: Connection,
+    *,
+    serial: str | None = None,
+    serials: Sequence[str] | None = None,
+    hung_at: datetime | None = None,
 ) -> tuple[EndDevice, ...]:
-    """Return meters by serial number, one or all, or all that hung at a moment."""
+    """Return meters by serial number, one, some or all, or all that hung at a moment."""
     statement = select(_end_device).order_by(_end_device.c.serial)
     if serial is not None:
         statement = statement.where(_end_device.c.serial == serial)
+    if serials is not None:
+        statement = statement.where(_end_device.c.serial.in_(serials))
     if hung_at is not None:
         hung = select(_installation.c.meter).where(*_hanging_in(Period(start=hung_at, end=hung_at)))
         statement = statement.where(_end_device.c.serial.in_(hung))
@@ -325,14 +331,14 @@ def installations(
     accounts: Sequence[str] | None = None,
     meter: str | None = None,
     meters: Sequence[str] | None = None,
-    transformer: str | None = None,
+    transformers: Sequence[str] | None = None,
     usage_point: str | None = None,
 ) -> tuple[Installation, ...]:
     """Return who hung where, by place and time."""
     statement = select(_installation).order_by(_installation.c.usage_point, _installation.c.from_at)
     if period is not None:
         statement = statement.where(*_hanging_in(period))
-    narrowed = {"account": account, "meter": meter, "transformer": transformer, "usage_point": usage_point}
+    narrowed = {"account": account, "meter": meter, "usage_point": usage_point}
     for name, value in narrowed.items():
         if value is not None:
             statement = statement.where(_installation.c[name] == value)
@@ -340,6 +346,8 @@ def installations(
         statement = statement.where(_installation.c.account.in_(accounts))
     if meters is not None:
         statement = statement.where(_installation.c.meter.in_(meters))
+    if transformers is not None:
+        statement = statement.where(_installation.c.transformer.in_(transformers))
     return tuple(
         Installation(**{**row, "meter_type": MeterType(row["meter_type"])})
         for row in connection.execute(statement).mappings()

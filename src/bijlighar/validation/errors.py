@@ -9,6 +9,12 @@ class ValidationError(BijligharError):
     code = "validation.error"
 
 
+class UnusableRange(ValidationError):
+    """The days asked for are no range, or too many."""
+
+    code = "validation.unusable-range"
+
+
 class UnknownException(ValidationError):
     """There is no such exception, or it is another office's."""
 

@@ -196,6 +196,8 @@ def _wanted(wish: ExceptionFilter) -> list[ColumnElement[bool]]:
     ):
         if value:
             found.append(column == str(value))
+    if wish.period is not None:
+        found += [table.start < wish.period.end, table.end > wish.period.start]
     if wish.offices is not None:
         found.append(and_(table.office.is_not(None), table.office.in_(wish.offices)))
     return found

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from bijlighar.base.lifecycle import LifeCycle
+from bijlighar.base.period import Period
 from bijlighar.base.words import Words
+from bijlighar.readings.model import ABSENT, Flags, Integers, Qualities, Quality
 
 
 class Rule(StrEnum):
@@ -269,7 +271,11 @@ class ExceptionStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionFilter:
-    """Which exceptions are asked for; an empty text leaves all in, `offices` of None is the whole company."""
+    """
+    Which exceptions are asked for: an empty text leaves all in.
+
+    offices: None is the whole company; period: what overlaps it.
+    """
 
     states: tuple[ExceptionState, ...] = WAITING
     rule: Rule | None = None
@@ -278,3 +284,69 @@ class ExceptionFilter:
     meter: str = ""
     taken_by: str = ""
     offices: tuple[str, ...] | None = None
+    period: Period | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DayLoad:
+    """
+    One IST day of a meter: what it measured (`raw_wh`), what stands (`wh`) and why, by interval, as the meter counts.
+
+    version: that of the stored row, 0 where there is none.
+    shown: the intervals that are over, or known, while the meter hung; elsewhere every value is `ABSENT`.
+    methods: how an estimated or corrected interval came about, None elsewhere.
+    opening_wh, closing_wh: the import registers at its midnights, None where not known.
+    """
+
+    day: date
+    minutes: int
+    version: int
+    starts: Integers
+    shown: Flags
+    raw_wh: Integers
+    wh: Integers
+    raw_export_wh: Integers
+    export_wh: Integers
+    quality: Qualities
+    methods: tuple[Words | None, ...]
+    opening_wh: int | None
+    closing_wh: int | None
+
+    @property
+    def sum_wh(self) -> int | None:
+        """Return what stands, summed; None where nothing is known."""
+        return self._sum(self.wh)
+
+    @property
+    def raw_sum_wh(self) -> int | None:
+        """Return what was measured, summed; None where nothing was."""
+        return self._sum(self.raw_wh)
+
+    @property
+    def register_wh(self) -> int | None:
+        """Return by how much the register rose over the day, None where a midnight's is not known."""
+        if self.opening_wh is None or self.closing_wh is None:
+            return None
+        return self.closing_wh - self.opening_wh
+
+    @property
+    def differs(self) -> Flags:
+        """Return where something else stands than was measured."""
+        differs: Flags = self.shown & (self.raw_wh != ABSENT) & (self.wh != self.raw_wh)
+        return differs
+
+    def count(self, quality: Quality) -> int:
+        """Return how many of the intervals have a quality."""
+        return int((self.shown & (self.quality == quality)).sum())
+
+    def _sum(self, values: Integers) -> int | None:
+        known = values[values != ABSENT]
+        return int(known.sum()) if len(known) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeterLoad:
+    """The days of a meter and what was found on them; days on which it neither hung nor counted are left out."""
+
+    days: tuple[DayLoad, ...]
+    findings: tuple[ValidationFinding, ...]

@@ -21,6 +21,9 @@ from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
 from bijlighar.validation.gathering import due_day, gather
 from bijlighar.validation.hanging import hangings as hangings
 from bijlighar.validation.judging import judge
+from bijlighar.validation.meter_load import LOAD_DAYS_MAX as LOAD_DAYS_MAX
+from bijlighar.validation.meter_load import check_days as check_days
+from bijlighar.validation.meter_load import meter_load as meter_load
 from bijlighar.validation.model import (
     ExceptionFilter,
     ExceptionStep,

@@ -14,6 +14,29 @@ _METHODS = {
     Method.LINEAR: Words(hi="दोनों ओर के अंतरालों", en="the intervals beside the gap"),
     Method.FLAT: Words(hi="मीटर के कुल औसत", en="the meter's overall mean"),
 }
+_SCALED = Words(hi="जोड़ रजिस्टर के अंतर से मिलाया गया", en="brought to the register difference")
+
+
+#: The method of an interval that a person corrected.
+BY_HAND = Words(hi="किसी व्यक्ति ने सुधारा", en="a person corrected it")
+
+
+def method(finding: ValidationFinding) -> Words | None:
+    """Return how the estimates of a finding were made, None where it has none."""
+    numbers = sorted(finding.facts.get("methods", []))
+    if not numbers:
+        return None
+    hi, en = _made_from(numbers)
+    scaled = bool(finding.facts.get("scaled"))
+    return Words(
+        hi=f"{hi} से" + (f"; {_SCALED.hi}" if scaled else ""),
+        en=f"from {en}" + (f"; {_SCALED.en}" if scaled else ""),
+    )
+
+
+def _made_from(numbers: list[int]) -> tuple[str, str]:
+    how = [_METHODS[Method(number)] for number in numbers]
+    return " और ".join(words.hi for words in how), " and ".join(words.en for words in how)
 
 
 def reason(finding: ValidationFinding) -> Words:
@@ -28,12 +51,12 @@ def _missing(finding: ValidationFinding) -> Words:
     en = f"{intervals} {_intervals(intervals)} not read"
     if not estimated:
         return Words(hi=hi, en=en)
-    how = [_METHODS[Method(number)] for number in sorted(facts.get("methods", []))]
-    hi += f"; {estimated} का आंकलन {' और '.join(words.hi for words in how)} से किया गया"
-    en += f"; {estimated} estimated from {' and '.join(words.en for words in how)}"
+    made_hi, made_en = _made_from(sorted(facts.get("methods", [])))
+    hi += f"; {estimated} का आंकलन {made_hi} से किया गया"
+    en += f"; {estimated} estimated from {made_en}"
     if facts.get("scaled"):
-        hi += " और जोड़ रजिस्टर के अंतर से मिलाया गया"
-        en += ", brought to the register difference"
+        hi += f" और {_SCALED.hi}"
+        en += f", {_SCALED.en}"
     return Words(hi=hi, en=en)
 
 

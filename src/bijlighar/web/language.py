@@ -116,14 +116,16 @@ class Writer:
         local = moment.astimezone(IST).date() if isinstance(moment, datetime) else moment
         return format_date(local, format="d MMM" if short else "d MMMM yyyy", locale=self.locale)
 
-    def month(self, day: date) -> str:
+    def month(self, day: date, *, short: bool = False) -> str:
         """
         Return the month of a day.
 
         >>> Writer("hi").month(date(2026, 12, 9))
         'दिसंबर 2026'
+        >>> Writer("en").month(date(2026, 12, 9), short=True)
+        'Dec'
         """
-        return format_date(day, format="MMMM yyyy", locale=self.locale)
+        return format_date(day, format="MMM" if short else "MMMM yyyy", locale=self.locale)
 
     def moment(self, moment: datetime | None, *, seconds: bool = False) -> str:
         """Return a moment in IST with its day, a dash for none."""

@@ -53,6 +53,7 @@ STATUS_OF = {
     "alarms.already-decided": 409,
     "alarms.unknown-proposal": 404,
     "validation.unknown-exception": 404,
+    "registry.unknown-end-device": 404,
     "validation.exception-changed": 409,
     "validation.not-the-holder": 409,
     "demo.town-not-running": 503,

@@ -125,6 +125,7 @@ def show_alarm(request: Asked, number: NumberInPath) -> Answer:
         names=names,
         history=[(each, JOURNAL_NAMES[each.event]) for each in history],
         load=load,
+        may_load=bool(person.roles & ROLES_OF_VIEW[View.NETWORK]) and alarm.transformer is not None,
         load_size=(WIDTH, HEIGHT),
         similar=[(other, STATE_NAMES[other.state]) for other in similar if other.number != number],
         reading=readings[0] if readings else None,

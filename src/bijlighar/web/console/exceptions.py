@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from bijlighar.base.errors import InvalidValue
-from bijlighar.base.period import IST
+from bijlighar.base.period import IST, local_date
 from bijlighar.base.words import Words
 from bijlighar.offices import queries as offices
 from bijlighar.offices.model import ROLES_OF_VIEW, Act, Person, View
@@ -31,6 +31,7 @@ from bijlighar.validation.model import (
     ExceptionState,
     Rule,
     Severity,
+    ValidationFinding,
 )
 from bijlighar.web.console.lists import TEXT_MAX, Form, NumberInPath, Text, may
 from bijlighar.web.console.load import HEIGHT, WIDTH, load_around
@@ -40,6 +41,7 @@ from bijlighar.web.shared import line_of, signed_in
 
 REVISION_DIGITS_MAX = 9
 PAGE_MAX = 1_000_000
+INSTANT = timedelta(microseconds=1)
 Group = Annotated[str, QueryParameter(name="state", max_length=TEXT_MAX)]
 
 #: What the queue is narrowed to: the name in the address, what it is called, the states.
@@ -214,6 +216,7 @@ def show_exception(request: Request[Any, Any, Any], number: NumberInPath) -> Res
         reason=validation.reason(found.finding),
         history=[(step, EXCEPTION_EVENT_NAMES[step.event]) for step in steps],
         load=load,
+        load_days=_days_of(found.finding),
         load_size=(WIDTH, HEIGHT),
         others=others,
         place=hung[0] if hung else None,
@@ -307,6 +310,12 @@ def _names(connection: Connection, *, person: Person) -> dict[str, Any]:
         "outcome_names": OUTCOME_NAMES,
         "me": person.sign_in,
     }
+
+
+def _days_of(finding: ValidationFinding) -> tuple[date, date]:
+    """Return the days of a finding whose load is to be looked at: the last ones, where they are many."""
+    first, last = local_date(finding.start), local_date(max(finding.end - INSTANT, finding.start))
+    return max(first, last - timedelta(days=validation.LOAD_DAYS_MAX - 1)), last
 
 
 def _iso(moment: datetime | None) -> str | None:

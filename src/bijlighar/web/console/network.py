@@ -182,6 +182,7 @@ def _transformer_page(
         names=names,
         may_open=bool(person.roles & ROLES_OF_ACT[Act.VIEW_CONSUMER]),
         may_exceptions=bool(person.roles & ROLES_OF_VIEW[View.EXCEPTIONS]),
+        may_losses=bool(person.roles & ROLES_OF_VIEW[View.LOSSES]),
         quote=_quoted,
         **facts,
     )
@@ -331,22 +332,25 @@ def _close_facts(
         else balance.phases(connection, transformer=code, first=days[0], last=days[1], now=now),
         "load": balance.newest_load(connection, transformer=code, now=now),
         "days": days,
-        "meters": _meters(connection, places=ours),
+        "meters": _meters(connection, places=ours, below=below),
         "elsewhere": len(places) - len(ours),
     }
 
 
-def _meters(connection: Connection, *, places: list[Installation]) -> list[dict[str, object]]:
+def _meters(
+    connection: Connection, *, places: list[Installation], below: set[str]
+) -> list[dict[str, object]]:
     contacts = headend.last_contact(connection)
     silent = {each.meter: each for each in headend.silent_meters(connection)}
     beliefs = headend.relay_belief(connection)
-    devices = {place.meter: registry.end_device(connection, serial=place.meter) for place in places}
+    devices = registry.end_devices_of(connection, serials={place.meter for place in places})
     open_alarms: dict[str, list[Alarm]] = {}
     for alarm in alarms.open_alarms(connection):
         open_alarms.setdefault(alarm.source, []).append(alarm)
     return [
         {
             "place": place,
+            "is_ours": place.account is None or place.office in below,
             "device": devices[place.meter],
             "contact": contacts.get(place.meter),
             "silent": silent.get(place.meter),

@@ -10,18 +10,22 @@ from bijlighar.web.console import (
     home,
     lists,
     losses,
+    meters,
     network,
     rollout,
+    transformer_loss,
 )
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *home.ROUTES,
     *alarms.ROUTES,
     *network.ROUTES,
+    *meters.ROUTES,
     *lists.ROUTES,
     *commands.ROUTES,
     *exceptions.ROUTES,
     *losses.ROUTES,
+    *transformer_loss.ROUTES,
     *rollout.ROUTES,
     *collections.ROUTES,
 )
