@@ -21,6 +21,12 @@ class BrokenFile(ReadingsError):
     code = "readings.broken-file"
 
 
+class ReadingsChanged(ReadingsError):
+    """A meter-day is no longer what an edit of it was proposed on; nothing was written."""
+
+    code = "readings.changed"
+
+
 class UnsupportedFormat(ReadingsError):
     """Files of this format are not taken in."""
 

@@ -71,7 +71,7 @@ def with_runs(
                     new |= {key for key in keys if key not in have}
     if not new:
         return block, before
-    more = readings.raw_rows(connection, keys=sorted(new), minutes=block.minutes)
+    more = readings.raw_rows(connection, keys=sorted(new), minutes=block.minutes, with_edits=True)
     return joined(block, more, np.flatnonzero(more.versions > 0)), None
 
 
@@ -134,12 +134,12 @@ def _rows_before(
     """Return rows as measured, in the order of their keys; those of one day in one go."""
     days = {day for _, day in keys}
     if len(days) > 1:
-        return readings.raw_rows(connection, keys=keys, minutes=minutes).values
+        return readings.raw_rows(connection, keys=keys, minutes=minutes, with_edits=True).values
     (day,) = days
     place = {meter: row for row, (meter, _) in enumerate(keys)}
     values: dict[str, Integers] = {}
     for found in readings.raw_days(
-        connection, meters=list(place), first=day, last=day, channels=patterns.COMPARED
+        connection, meters=list(place), first=day, last=day, channels=patterns.COMPARED, with_edits=True
     ):
         if found.minutes != minutes:
             continue
@@ -171,7 +171,7 @@ def _runs(
     place = {meter: row for row, meter in enumerate(meters)}
     energy = np.full((len(meters), last - first + 1, count), ABSENT, dtype=np.int64)
     for found in readings.raw_days(
-        connection, meters=meters, first=first, last=last, channels=("wh_import",)
+        connection, meters=meters, first=first, last=last, channels=("wh_import",), with_edits=True
     ):
         if found.minutes == block.minutes:
             rows = np.array([place[meter] for meter in found.meters], dtype=np.int64)

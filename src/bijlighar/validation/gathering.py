@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.base.period import day_number, epoch_seconds, local_date
+from bijlighar.base.period import Period, date_of, day_number, epoch_seconds, local_date
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import (
     ABSENT,
@@ -19,19 +19,21 @@ from bijlighar.readings.model import (
 )
 from bijlighar.readings.rules import rows_of
 from bijlighar.registry.model import SINCE_EVER
-from bijlighar.validation import rules
+from bijlighar.validation import edit_store, rules
 from bijlighar.validation.beside import look_beside, with_runs
 from bijlighar.validation.cases import (
     REGISTER_REACH_DAYS,
     Cases,
     Hangings,
     Registers,
+    Standing,
     Window,
     joined,
     midnight_s,
 )
+from bijlighar.validation.edit_rules import standing
 from bijlighar.validation.hanging import FOREVER_S
-from bijlighar.validation.model import ValidationSettings
+from bijlighar.validation.model import EditState, ReadingEdit, ValidationSettings
 
 #: How many days after a gap are looked at where there are none before it.
 DAYS_AFTER = 7
@@ -80,7 +82,7 @@ def _gathered(
     energy = block.values["wh_import"]
     spiky = rules.may_spike(values=energy, minutes=block.minutes, load=cases.load, settings=settings)
     gaps = rules.missing(values=energy, wanted=cases.wanted) | rules.negative(values=energy)
-    gaps |= rules.negative(values=block.channel("wh_export"))
+    gaps |= rules.negative(values=block.channel("wh_export")) | cases.stands.taken_out
     open_rows = np.flatnonzero(cases.due & (gaps.any(axis=1) | spiky))
     registers = _registers(connection, block=block, open_rows=open_rows)
     meters = sorted({block.meters[row] for row in (*open_rows.tolist(), *np.flatnonzero(spiky).tolist())})
@@ -153,7 +155,23 @@ def _bare(
         load=rules.load_wh(sanctioned_w=load_w, minutes=block.minutes),
         usual=np.zeros(block.rows, dtype=np.int64),
         window=None,
+        stands=_standing(connection, block=block),
     )
+
+
+def _standing(connection: Connection, *, block: DayBlock) -> Standing:
+    """Return the edits that stand over the rows of a block."""
+    confirmed: list[ReadingEdit] = []
+    if block.rows:
+        period = Period.of_local_days(date_of(int(block.days.min())), date_of(int(block.days.max())))
+        confirmed = edit_store.select_overlapping(
+            connection, state=EditState.CONFIRMED, period=period, meters=block.meters
+        )
+    measured = block
+    if confirmed:
+        keys = list(zip(block.meters, block.days.tolist(), strict=True))
+        measured = readings.raw_rows(connection, keys=keys, minutes=block.minutes)
+    return standing(block, measured, confirmed)
 
 
 def _wanted(connection: Connection, *, block: DayBlock, hung: Hangings, now: datetime) -> Flags:
@@ -245,10 +263,10 @@ def _extended(
     settings: ValidationSettings,
 ) -> Cases:
     """Return the cases with those of the days beside that have gaps."""
-    block = readings.raw_rows(connection, keys=beside, minutes=cases.block.minutes)
+    block = readings.raw_rows(connection, keys=beside, minutes=cases.block.minutes, with_edits=True)
     more = _bare(connection, block=block, hung=hung, now=now, settings=settings, forced=True)
-    gaps = rules.missing(values=block.values["wh_import"], wanted=more.wanted).any(axis=1)
-    rows = np.flatnonzero(gaps & more.due)
+    gaps = rules.missing(values=block.values["wh_import"], wanted=more.wanted) | more.stands.taken_out
+    rows = np.flatnonzero(gaps.any(axis=1) & more.due)
     if not len(rows):
         return cases
     return Cases(
@@ -260,6 +278,11 @@ def _extended(
         load=np.concatenate((cases.load, more.load[rows])),
         usual=np.concatenate((cases.usual, more.usual[rows])),
         window=None,
+        stands=Standing(
+            numbers=np.concatenate((cases.stands.numbers, more.stands.numbers[rows])),
+            taken_out=np.concatenate((cases.stands.taken_out, more.stands.taken_out[rows])),
+            late=np.concatenate((cases.stands.late, more.stands.late[rows])),
+        ),
     )
 
 
@@ -278,7 +301,9 @@ def _window(
         channel: np.full((*shape, 24 * 60 // minutes), ABSENT, dtype=np.int64) for channel in ENERGY_CHANNELS
     }
     elsewhere = {channel: np.zeros(shape, dtype=np.int64) for channel in ENERGY_CHANNELS}
-    found = readings.raw_days(connection, meters=meters, first=first, last=last, channels=ENERGY_CHANNELS)
+    found = readings.raw_days(
+        connection, meters=meters, first=first, last=last, channels=ENERGY_CHANNELS, with_edits=True
+    )
     for block in found:
         rows = np.array([place[meter] for meter in block.meters], dtype=np.int64)
         columns = block.days - first
@@ -328,7 +353,7 @@ def open_days(
     The latter are of meters that hung on the day, which is over. Days named by `without` are left out.
     """
     left_out = without or {}
-    found = readings.raw_days(connection, meters=meters, first=first, last=last)
+    found = readings.raw_days(connection, meters=meters, first=first, last=last, with_edits=True)
     stored = {key for block in found for key in zip(block.meters, block.days.tolist(), strict=True)}
     today = day_number(local_date(now))
     empty: dict[int, list[tuple[str, int]]] = {}
