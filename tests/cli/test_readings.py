@@ -1,6 +1,7 @@
 """Readings by hand and by file, from the command line."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,76 @@ class TestReadingsEdit:
     def test_knows_no_edit_that_is_not_there(self, shell: Shell):
         for number in (99, 2**63 - 1):
             assert "validation.unknown-edit" in shell.refusal(*EDIT, "confirm", number, "--as", "eng")
+
+
+class TestReadingsExport:
+    def test_writes_a_whole_file_that_comes_back(self, shell: Shell, tmp_path: Path):
+        for kind in ("csv", "greenbutton"):
+            file = tmp_path / f"out.{kind}"
+            said = shell.ok(
+                "readings", "export", file, "--format", kind, "--from", "2025-04-10", "--to", "2025-04-11",
+                "--meter", METER, "--as", "eng",
+            )  # fmt: skip
+            assert said == f"96 intervals written to {file}\n"
+            assert [each.name for each in tmp_path.glob(".*")] == []
+            back = shell.ok("readings", "import", file, "--format", kind, "--as", "eng")
+            assert "0 intervals new, 0 changed, on 0 meter-days" in back
+
+    def test_tells_how_far_it_is(self, shell: Shell, tmp_path: Path):
+        done = shell.run("readings", "export", tmp_path / "a.csv", "--to", "2025-04-01")
+
+        assert (done.status, done.out) == (0, f"192 intervals written to {tmp_path / 'a.csv'}\n")
+        assert done.err == "bijlighar: 4 of 4 meters …\n"
+
+    def test_overwrites_only_when_told(self, shell: Shell, tmp_path: Path):
+        file = tmp_path / "a.csv"
+        file.write_text("mine")
+        day = ("--from", "2025-04-01", "--to", "2025-04-01", "--meter", METER)
+
+        assert (
+            "is there already; give another name, or --overwrite"
+            in shell.run("readings", "export", file, *day).err
+        )
+        assert file.read_text() == "mine"
+        shell.ok("readings", "export", file, *day, "--overwrite")
+        assert file.read_text().count("\n") == 49
+
+    def test_leaves_nothing_where_it_cannot_write(self, shell: Shell, tmp_path: Path):
+        nowhere = tmp_path / "nowhere" / "a.csv"
+
+        assert "cannot be written: No such file or directory" in shell.run("readings", "export", nowhere).err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_is_not_for_everybody_and_is_in_the_audit(self, shell: Shell, tmp_path: Path):
+        file = tmp_path / "b.csv"
+        day = ("--from", "2025-04-01", "--to", "2025-04-01")
+
+        assert "offices.not-permitted" in shell.run("readings", "export", file, *day, "--as", "fitter").err
+        assert not file.exists()
+        shell.ok("readings", "export", file, *day, "--as", "eng")
+        assert "export_readings" in shell.ok("office", "audit")
+
+    def test_writes_parquet(self, shell: Shell, tmp_path: Path):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        file = tmp_path / "a.parquet"
+
+        shell.ok("readings", "export", file, "--format", "parquet", "--to", "2025-04-01")
+
+        assert parquet.read_metadata(file).num_rows == 192
+
+
+class TestImportOfGreenButton:
+    def test_takes_the_meter_from_the_option(self, shell: Shell, tmp_path: Path):
+        file = tmp_path / "feed.xml"
+        file.write_text(
+            '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:e="http://naesb.org/espi"><entry><content>'
+            "<e:ReadingType><e:flowDirection>1</e:flowDirection><e:uom>72</e:uom></e:ReadingType></content></entry>"
+            "<entry><content><e:IntervalBlock><e:IntervalReading><e:timePeriod><e:duration>1800</e:duration>"
+            "<e:start>1743445800</e:start></e:timePeriod><e:value>100</e:value></e:IntervalReading>"
+            "</e:IntervalBlock></content></entry></feed>"
+        )
+        order = ("readings", "import", file, "--format", "greenbutton")
+
+        assert "feed.xml, line 1: no meter has one of the serial numbers of the feed" in shell.refusal(*order)
+        assert "0 intervals new" in shell.ok(*order, "--meter", METER)
+        assert shell.run("readings", "import", file, "--meter", METER).status == 2

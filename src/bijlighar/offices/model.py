@@ -81,6 +81,7 @@ class Act(StrEnum):
     INSTALL_METER = "install_meter"
     IMPORT_REGISTRY = "import_registry"
     IMPORT_READINGS = "import_readings"
+    EXPORT_READINGS = "export_readings"
     IMPORT_KEYS = "import_keys"
     EDIT_READING = "edit_reading"
     CONFIRM_EDIT = "confirm_edit"
@@ -147,6 +148,7 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.INSTALL_METER: _roles(Role.FITTER, Role.ENGINEER),
         Act.IMPORT_REGISTRY: _roles(Role.ENGINEER, Role.ADMIN),
         Act.IMPORT_READINGS: _roles(Role.CLERK, Role.ENGINEER, Role.ADMIN),
+        Act.EXPORT_READINGS: _roles(Role.ENGINEER, Role.ADMIN),
         Act.IMPORT_KEYS: _roles(Role.ADMIN),
         # To propose an edit is not to confirm it: two persons stand for each.
         Act.EDIT_READING: _roles(Role.CLERK, Role.ENGINEER),

@@ -27,6 +27,12 @@ class ReadingsChanged(ReadingsError):
     code = "readings.changed"
 
 
+class MissingExtra(ReadingsError):
+    """A file of this format needs a package that is not installed."""
+
+    code = "readings.missing-extra"
+
+
 class UnsupportedFormat(ReadingsError):
     """Files of this format are not taken in."""
 

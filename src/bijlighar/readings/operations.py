@@ -5,16 +5,28 @@ In one transaction, registers come first, then intervals, then events: two write
 order, and a register that closes a day is there before the day is looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.base.period import date_of, day_number, local_date, local_midnight
-from bijlighar.readings import event_store, finding_store, nem12_file, register_store, store
+from bijlighar.readings import (
+    event_store,
+    finding_store,
+    greenbutton_days,
+    greenbutton_file,
+    nem12_file,
+    register_store,
+    store,
+)
 from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
 from bijlighar.readings.errors import BrokenFile, ReadingsChanged, UnusableReadings
+from bijlighar.readings.exporting import Wish as Wish
+from bijlighar.readings.exporting import write_csv as write_csv
+from bijlighar.readings.exporting import write_parquet as write_parquet
+from bijlighar.readings.greenbutton_writing import write_greenbutton as write_greenbutton
 from bijlighar.readings.model import (
     ABSENT,
     AppendReport,
@@ -195,6 +207,21 @@ def import_nem12(connection: Connection, *, text: str, now: datetime) -> ImportR
     """
     known = {device.serial for device in registry.end_devices(connection)}
     return _store_file(connection, stored_form(nem12_file.parse(text), known=known), now=now)
+
+
+def import_greenbutton(
+    connection: Connection, *, chunks: Iterable[bytes], meter: str | None = None, now: datetime
+) -> ImportReport:
+    """
+    Import a Green Button feed, whole or not at all; the sender's quality of each value is kept as a finding.
+
+    `meter` is whose the feed's only usage point is, where it does not say so itself.
+
+    :raises BrokenFile: with line and reason, if the file is torn, wrong or hostile, or names an unknown meter.
+    """
+    known = {device.serial for device in registry.end_devices(connection)}
+    parsed = greenbutton_days.stored_form(greenbutton_file.parse(chunks), known=known, meter=meter)
+    return _store_file(connection, parsed, now=now)
 
 
 def _store_file(connection: Connection, parsed: ParsedFile, *, now: datetime) -> ImportReport:

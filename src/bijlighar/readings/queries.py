@@ -125,6 +125,11 @@ def stored_ends(connection: Connection) -> tuple[int, int] | None:
     return store.select_ends(connection)
 
 
+def stored_meters(connection: Connection, *, first: int, last: int) -> tuple[str, ...]:
+    """Return the meters of which anything is stored on the days `first` to `last`, in their order."""
+    return store.select_meters(connection, first=first, last=last)
+
+
 def changed_days(connection: Connection, *, after: int, limit: int, with_edits: bool = False) -> Changed:
     """
     Return about `limit` meter-days that came or changed after the sequence number `after`, as measured (or edited).

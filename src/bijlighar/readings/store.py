@@ -345,6 +345,12 @@ def select_edges(connection: Connection, *, meters: Sequence[str]) -> list[tuple
     return found
 
 
+def select_meters(connection: Connection, *, first: int, last: int) -> tuple[str, ...]:
+    """Return the meters of which anything is stored on some days, in their order."""
+    statement = select(day_table.c.meter).where(day_table.c.day.between(first, last)).distinct()
+    return tuple(sorted(row.meter for row in connection.execute(statement)))
+
+
 def select_ends(connection: Connection) -> tuple[int, int] | None:
     """Return the first and the last day of which anything is stored."""
     first, last = connection.execute(select(func.min(day_table.c.day), func.max(day_table.c.day))).one()
