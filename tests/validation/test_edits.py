@@ -1,5 +1,6 @@
 """Edits of readings: one person proposes, another decides; what was measured stays beneath."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -266,6 +267,22 @@ class TestConfirmEdit:
         for revision in (1, 2):
             with pytest.raises(EditDecided, match="is confirmed by app"):
                 confirm(database, made, revision=revision)
+
+    def test_of_two_at_once_is_done_once(self, database: Database):
+        made = propose(database)
+
+        def one(person: str) -> str:
+            try:
+                confirm(database, made, person)
+            except EditDecided:
+                return "late"
+            return "done"
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(one, ("app", "eng"))) == ["done", "late"]
+        with database.read() as connection:
+            (block,) = reading_queries.days(connection, meters=["M1"], first=DAY, last=DAY)
+        assert block.versions.tolist() == [made.versions[DAY] + 1]
 
     def test_refuses_when_the_day_changed_in_between(self, database: Database):
         made = propose(database)

@@ -26,7 +26,7 @@ from bijlighar.readings.greenbutton_codes import (
     VOLT,
     WH,
 )
-from bijlighar.readings.greenbutton_file import Block, Entry, refuse, whole
+from bijlighar.readings.greenbutton_file import Block, Entry, Numbers, numbers, refuse, whole
 from bijlighar.readings.model import (
     ABSENT,
     INTERVAL_MINUTES,
@@ -60,11 +60,11 @@ class _Type:
 class _Series:
     """The intervals of one meter and channel, as they come."""
 
-    starts: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    values: list[int] = field(default_factory=list)
+    starts: Numbers = field(default_factory=numbers)
+    lengths: Numbers = field(default_factory=numbers)
+    values: Numbers = field(default_factory=numbers)
     qualities: list[str] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    lines: Numbers = field(default_factory=numbers)
 
 
 def stored_form(entries: Sequence[Entry], *, known: Collection[str], meter: str | None = None) -> ParsedFile:
@@ -236,19 +236,24 @@ def _take(own: _Series, block: Block, kind: _Type) -> int:
             inside = block.start <= start and start + length <= block.start + block.duration
             if not inside:
                 refuse(line, f"the interval lies outside its block, which begins at {block.start}")
-        if abs(value.adjusted()) > 2 * MULTIPLIER_MAX:
-            refuse(line, f"the value is {str(value)[:40]}, beyond what any meter counts")
-        exact = value * kind.scale
-        if abs(exact) > VALUE_MAX:
-            refuse(line, f"the value is {str(value)[:40]}, beyond what any meter counts")
-        stored = exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)
-        rounded += stored != exact and kind.channel not in ("volt", "amp")
+        stored, is_exact = _scaled(value, kind.scale, line)
+        rounded += not is_exact and kind.channel not in ("volt", "amp")
         own.starts.append(start)
         own.lengths.append(length)
-        own.values.append(int(stored))
+        own.values.append(stored)
         own.qualities.append((quality or kind.quality)[:QUALITY_LENGTH_MAX])
         own.lines.append(line)
     return rounded
+
+
+def _scaled(value: int | Decimal, scale: Decimal, line: int) -> tuple[int, bool]:
+    """Return a value in the unit that is stored, half up, and whether it was exact."""
+    if isinstance(value, int) and scale == 1 and abs(value) <= VALUE_MAX:
+        return value, True
+    if abs(Decimal(value).adjusted()) > 2 * MULTIPLIER_MAX or abs(exact := value * scale) > VALUE_MAX:
+        refuse(line, f"the value is {str(value)[:40]}, beyond what any meter counts")
+    stored = exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    return int(stored), stored == exact
 
 
 def _check_time(start: int, length: int, line: int, kind: _Type) -> None:

@@ -6,10 +6,12 @@ are bounded. What belongs together is told by links and settled in `greenbutton_
 """
 
 import re
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import NoReturn
+from sys import intern
+from typing import NoReturn, TypeAlias
 from xml.parsers import expat
 
 from bijlighar.readings.errors import BrokenFile
@@ -25,6 +27,14 @@ _WHOLE = re.compile(rf"-?[0-9]{{1,{WHOLE_DIGITS_MAX}}}")
 _KINDS = ("UsagePoint", "MeterReading", "ReadingType", "IntervalBlock")
 
 
+Numbers: TypeAlias = "array[int]"
+
+
+def numbers() -> Numbers:
+    """Return an empty row of numbers of 64 bits: a file may hold millions."""
+    return array("q")
+
+
 @dataclass(slots=True, kw_only=True)
 class Block:
     """An IntervalBlock: its span [s], and of each interval start, duration [s], value, quality and line."""
@@ -32,11 +42,11 @@ class Block:
     line: int
     start: int | None = None
     duration: int | None = None
-    starts: list[int] = field(default_factory=list)
-    durations: list[int] = field(default_factory=list)
-    values: list[Decimal] = field(default_factory=list)
+    starts: Numbers = field(default_factory=numbers)
+    durations: Numbers = field(default_factory=numbers)
+    values: list[int | Decimal] = field(default_factory=list)
     qualities: list[str] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    lines: Numbers = field(default_factory=numbers)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -210,14 +220,20 @@ class _Reader:
         for name in ("start", "duration", "value"):
             if not told.get(name):
                 refuse(line, f"the interval has no {name}")
-        try:
-            value = Decimal(told["value"])
-        except InvalidOperation:
-            refuse(line, f"the value is {told['value'][:40]!r}, which is no number")
-        if not value.is_finite():
-            refuse(line, f"the value is {told['value'][:40]}, which no meter counts")
         block.starts.append(whole(line, "start", told["start"]))
         block.durations.append(whole(line, "duration", told["duration"]))
-        block.values.append(value)
-        block.qualities.append(told.get("quality", ""))
+        block.values.append(_value(line, told["value"]))
+        block.qualities.append(intern(told.get("quality", "")))
         block.lines.append(line)
+
+
+def _value(line: int, text: str) -> int | Decimal:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        refuse(line, f"the value is {text[:40]!r}, which is no number")
+    if not value.is_finite():
+        refuse(line, f"the value is {text[:40]}, which no meter counts")
+    return value
