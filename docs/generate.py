@@ -43,6 +43,7 @@ LIFE_CYCLES = (
     ("alarm", "An alarm", "bijlighar.alarms.model", "ALARM_STEPS"),
     ("proposal", "A proposal to cut for theft", "bijlighar.alarms.model", "PROPOSAL_STEPS"),
     ("exception", "A finding that calls for a person", "bijlighar.validation.model", "EXCEPTION_STEPS"),
+    ("reading-edit", "An edit of readings", "bijlighar.validation.model", "EDIT_STEPS"),
     ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "ORDER_STEPS"),
     ("stock", "A meter in the stock", "bijlighar.rollout.model", "STOCK_STEPS"),
 )

@@ -114,7 +114,7 @@ def test_pages_can_be_read_by_everybody(looked_at, town):
             problems.append("has not one h1")
         for picture in page.locator("svg").evaluate_all("all => all.map((one) => one.outerHTML)"):
             ET.fromstring(picture)  # noqa: S314 - our own page
-        if path.startswith("/me") and octets > CONSUMER_BYTES_MAX:
+        if (path == "/me" or path.startswith("/me/")) and octets > CONSUMER_BYTES_MAX:
             problems.append(f"{octets} octets")
         if problems:
             found[path] = problems

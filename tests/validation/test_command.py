@@ -64,7 +64,7 @@ class TestReadingsImport:
 
     def test_says_what_formats_it_does_not_take(self, home: str, tmp_path: Path, capsys):
         for kind, told in (
-            ("greenbutton", "greenbutton files are not taken in yet"),
+            ("greenbutton", "intervals.csv, line 1: syntax error"),
             ("nem12", "line 1: the file begins"),
         ):
             assert (

@@ -45,6 +45,8 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "registry.cannot-hang", "registry.cannot-take-down", "registry.unknown-usage-point",
             "registry.unusable-protection", "billing.month-not-over", "billing.nothing-parked", "billing.cannot-bill",
             "notices.implausible-service", "notices.unknown-message", "ledger.invalid-payment",
+            "validation.unknown-edit", "validation.edit-decided", "validation.edit-stands",
+            "validation.refused-edit",
         }
     ),
     "what the head-end says of a meter, shown by its own words on the order": frozenset(

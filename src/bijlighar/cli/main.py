@@ -45,6 +45,8 @@ BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("meter", "change-keys"): ("upkeep", "change_keys"),
     ("meter", "firmware"): ("upkeep", "firmware"),
     ("registry", "keys"): ("keys", "keys"),
+    ("readings", "export"): ("readings_export", "export"),
+    ("readings", "edit"): ("readings_edit", "edit"),
 }
 
 

@@ -1,6 +1,7 @@
 """`bijlighar readings`: readings from files."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from bijlighar.runtime.home import Home
 
 #: What a file may unpack to [octets].
 UNPACKED_MAX = 500_000_000
+CHUNK_OCTETS = 65_536
 
 
 def read_zipped(file: Path) -> str:
@@ -34,6 +36,24 @@ def read_zipped(file: Path) -> str:
         raise BrokenFile(f"{file.name}: the archive must hold one file of text in UTF-8") from None
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as problem:
         raise BrokenFile(f"{file.name}: the archive cannot be read: {problem}") from None
+
+
+def chunks_of(file: Path) -> Iterator[bytes]:
+    """
+    Yield the octets of a file, bit by bit.
+
+    :raises BrokenFile: if it cannot be read or is too long.
+    """
+    count = 0
+    try:
+        with file.open("rb") as source:
+            while chunk := source.read(CHUNK_OCTETS):
+                count += len(chunk)
+                if count > UNPACKED_MAX:
+                    raise BrokenFile(f"it has more than {UNPACKED_MAX} octets; divide it")
+                yield chunk
+    except OSError as problem:
+        raise BrokenFile(f"it cannot be read: {problem.strerror}") from None
 
 
 @click.group()
@@ -58,10 +78,18 @@ def readings() -> None:
     show_default=True,
     help="Whether an interval's time in the file is its start or its end.",
 )
+@click.option(
+    "--meter", metavar="M", help="Whose the readings are, where a Green Button file does not say so."
+)
 @click.option("--as", "person", metavar="PERSON", help="Who does this; it is recorded.")
 @home_option
 def import_(
-    file: Path, file_format: str, stamp: Literal["start", "end"], person: str | None, home: Home
+    file: Path,
+    file_format: str,
+    stamp: Literal["start", "end"],
+    meter: str | None,
+    person: str | None,
+    home: Home,
 ) -> None:
     """
     Take in intervals or registers from FILE, whole or not at all.
@@ -75,18 +103,24 @@ def import_(
 
     A NEM12 file (Australia) may be zipped; its times are UTC+10. Its meter is the first of SERIAL-SUFFIX, NMI-SUFFIX,
     SERIAL and NMI that is in the registry; what the sender says of the quality is kept.
+
+    A Green Button file (NAESB ESPI) holds half-hours or quarter-hours of energy, voltage or current. Its meter is the
+    title or the last part of the link of the usage point, or of the meter reading, that is in the registry.
     """
-    if file_format == "greenbutton":
-        raise UnsupportedFormat(
-            f"{file.name}: {file_format} files are not taken in yet; bring the readings as CSV"
-        )
-    text = read_zipped(file) if file.suffix.lower() == ".zip" else read_text(file)
+    is_feed = file_format == "greenbutton"
+    if meter is not None and not is_feed:
+        raise click.UsageError("--meter belongs to --format greenbutton")
+    text = "" if is_feed else read_zipped(file) if file.suffix.lower() == ".zip" else read_text(file)
     now = home.clock.now()
     with home.database.write() as connection:
         if person is not None:
             offices.authorise(connection, sign_in=person, act=Act.IMPORT_READINGS, office=None)
         try:
-            if file_format == "nem12":
+            if is_feed:
+                report = operations.import_greenbutton(
+                    connection, chunks=chunks_of(file), meter=meter, now=now
+                )
+            elif file_format == "nem12":
                 report = operations.import_nem12(connection, text=text, now=now)
             else:
                 report = operations.import_csv(connection, text=text, stamp=stamp, now=now)

@@ -81,8 +81,10 @@ class Act(StrEnum):
     INSTALL_METER = "install_meter"
     IMPORT_REGISTRY = "import_registry"
     IMPORT_READINGS = "import_readings"
+    EXPORT_READINGS = "export_readings"
     IMPORT_KEYS = "import_keys"
     EDIT_READING = "edit_reading"
+    CONFIRM_EDIT = "confirm_edit"
     RUN_BILLS = "run_bills"
     CORRECT_BILL = "correct_bill"
     CHANGE_POLICY = "change_policy"
@@ -146,8 +148,11 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.INSTALL_METER: _roles(Role.FITTER, Role.ENGINEER),
         Act.IMPORT_REGISTRY: _roles(Role.ENGINEER, Role.ADMIN),
         Act.IMPORT_READINGS: _roles(Role.CLERK, Role.ENGINEER, Role.ADMIN),
+        Act.EXPORT_READINGS: _roles(Role.ENGINEER, Role.ADMIN),
         Act.IMPORT_KEYS: _roles(Role.ADMIN),
-        Act.EDIT_READING: _roles(Role.ENGINEER),
+        # To propose an edit is not to confirm it: two persons stand for each.
+        Act.EDIT_READING: _roles(Role.CLERK, Role.ENGINEER),
+        Act.CONFIRM_EDIT: _roles(Role.APPROVER, Role.ENGINEER),
         Act.RUN_BILLS: _roles(Role.CLERK, Role.APPROVER),
         Act.CORRECT_BILL: _roles(Role.APPROVER),
         Act.CHANGE_POLICY: _roles(Role.APPROVER, Role.ADMIN),

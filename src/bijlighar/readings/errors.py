@@ -21,6 +21,18 @@ class BrokenFile(ReadingsError):
     code = "readings.broken-file"
 
 
+class ReadingsChanged(ReadingsError):
+    """A meter-day is no longer what an edit of it was proposed on; nothing was written."""
+
+    code = "readings.changed"
+
+
+class MissingExtra(ReadingsError):
+    """A file of this format needs a package that is not installed."""
+
+    code = "readings.missing-extra"
+
+
 class UnsupportedFormat(ReadingsError):
     """Files of this format are not taken in."""
 

@@ -111,6 +111,14 @@ QUALITY_NAMES: Mapping[Quality, Words] = MappingProxyType(
 )
 
 
+class EditKind(StrEnum):
+    """What an edit does: give other values, take measured ones out, or let the meter's own word stand again."""
+
+    SET = "set"
+    TAKE_OUT = "take_out"
+    RESTORE = "restore"
+
+
 class RegisterKind(StrEnum):
     """On what occasion a register was read."""
 
@@ -233,6 +241,25 @@ class Finding:
     equal: bool = True
     detail: Mapping[str, Any] = field(default_factory=dict)
     sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayEdit:
+    """
+    An edit of the intervals `first` to before `last` of one meter-day, as it stood in its version `version`.
+
+    `values` [Wh] are given where the kind is `SET`, one for each interval.
+    """
+
+    meter: str
+    day: int
+    minutes: int
+    version: int
+    kind: EditKind
+    channel: str
+    first: int
+    last: int
+    values: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

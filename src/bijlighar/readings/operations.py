@@ -5,31 +5,45 @@ In one transaction, registers come first, then intervals, then events: two write
 order, and a register that closes a day is there before the day is looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.base.period import day_number, local_date, local_midnight
-from bijlighar.readings import event_store, finding_store, nem12_file, register_store, store
+from bijlighar.base.period import date_of, day_number, local_date, local_midnight
+from bijlighar.readings import (
+    event_store,
+    finding_store,
+    greenbutton_days,
+    greenbutton_file,
+    nem12_file,
+    register_store,
+    store,
+)
 from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
-from bijlighar.readings.errors import BrokenFile, UnusableReadings
+from bijlighar.readings.errors import BrokenFile, ReadingsChanged, UnusableReadings
+from bijlighar.readings.exporting import Wish as Wish
+from bijlighar.readings.exporting import write_csv as write_csv
+from bijlighar.readings.exporting import write_parquet as write_parquet
+from bijlighar.readings.greenbutton_writing import write_greenbutton as write_greenbutton
 from bijlighar.readings.model import (
     ABSENT,
     AppendReport,
     DayBlock,
+    DayEdit,
     Delivery,
     Finding,
     Flags,
     ImportReport,
     MeterEvent,
+    Origin,
     Quality,
     RegisterSnapshot,
 )
 from bijlighar.readings.nem12_days import stored_form
 from bijlighar.readings.readings_file import ParsedFile, Stamp, parse
-from bijlighar.readings.rules import StoredDays, merge, overlay_of
+from bijlighar.readings.rules import StoredDays, edited_days, laid_over, merge, overlay_of
 from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 
@@ -129,16 +143,13 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
     stored = store.load_days(connection, keys=keys, minutes=block.minutes)
     edited = stored.quality == Quality.EDITED
     quality = np.where(edited, stored.quality, block.quality)
-    values = dict(block.values)
-    for channel, over in stored.overlay.items():
-        values[channel] = np.where(edited, over, block.channel(channel))
     proposed = StoredDays(
         minutes=stored.minutes,
         meters=stored.meters,
         days=stored.days,
         versions=stored.versions,
         measured=stored.measured,
-        overlay=overlay_of(values, quality),
+        overlay=overlay_of(laid_over(block, stored), quality),
         quality=quality,
         validated=block.validated,
         codes=stored.codes,
@@ -148,6 +159,32 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
     if chosen.any():
         store.write_overlays(connection, days=proposed, chosen=chosen, now=now)
     return int(chosen.sum())
+
+
+def store_edited(connection: Connection, *, edits: Sequence[DayEdit], now: datetime) -> None:
+    """
+    Write edits of meter-days of one interval length as new versions; each day counts as changed and is judged again.
+
+    Who may edit, and that two persons stand for it, is the caller's to know. Measured values are not touched.
+
+    :raises ReadingsChanged: if a meter-day is no longer in the version that its edit names; nothing is written then.
+    """
+    if not edits:
+        return
+    minutes = edits[0].minutes
+    keys = [(edit.day, edit.meter) for edit in edits]
+    first = sequences.take(connection, name=SEQUENCE, count=len(edits))
+    stored = store.load_days(connection, keys=keys, minutes=minutes)
+    for edit, version in zip(edits, stored.versions.tolist(), strict=True):
+        if version != edit.version:
+            raise ReadingsChanged(
+                f"the readings of meter {edit.meter} on {date_of(edit.day)} changed after the edit was proposed "
+                f"(version {version}, not {edit.version}); look at them and propose it again"
+            )
+    every = np.ones(len(edits), dtype=np.bool_)
+    edited = edited_days(stored, edits)
+    store.write_overlays(connection, days=edited, chosen=every, origin=Origin.HAND, now=now)
+    store.renumber(connection, keys=[(*key, minutes) for key in keys], first=first)
 
 
 def import_csv(connection: Connection, *, text: str, stamp: Stamp, now: datetime) -> ImportReport:
@@ -170,6 +207,21 @@ def import_nem12(connection: Connection, *, text: str, now: datetime) -> ImportR
     """
     known = {device.serial for device in registry.end_devices(connection)}
     return _store_file(connection, stored_form(nem12_file.parse(text), known=known), now=now)
+
+
+def import_greenbutton(
+    connection: Connection, *, chunks: Iterable[bytes], meter: str | None = None, now: datetime
+) -> ImportReport:
+    """
+    Import a Green Button feed, whole or not at all; the sender's quality of each value is kept as a finding.
+
+    `meter` is whose the feed's only usage point is, where it does not say so itself.
+
+    :raises BrokenFile: with line and reason, if the file is torn, wrong or hostile, or names an unknown meter.
+    """
+    known = {device.serial for device in registry.end_devices(connection)}
+    parsed = greenbutton_days.stored_form(greenbutton_file.parse(chunks), known=known, meter=meter)
+    return _store_file(connection, parsed, now=now)
 
 
 def _store_file(connection: Connection, parsed: ParsedFile, *, now: datetime) -> ImportReport:

@@ -1,6 +1,7 @@
 """What other rooms may ask about meter-days, registers and events. Days are IST day numbers (`base.period`)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -76,15 +77,18 @@ def raw_days(
     first: int,
     last: int,
     channels: Sequence[str] = CHANNELS,
+    with_edits: bool = False,
 ) -> tuple[DayBlock, ...]:
     """
     Return the meter-days as the meters measured them, without any estimate or edit.
 
-    Their quality says `ESTIMATED` or `EDITED` where something stands over the measured value, else what it is raw.
+    With `with_edits` what two persons corrected stands in the place of what was measured. Their quality
+    says `ESTIMATED` or `EDITED` where something stands over the measured value, else what it is raw.
     """
     wanted = tuple({"wh_import", *channels})
     found = store.select_days(connection, meters=meters, first=first, last=last, channels=wanted)
-    return tuple(raw_block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
+    block = edited_block if with_edits else raw_block
+    return tuple(block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
 
 
 def packed_days(connection: Connection, *, minutes: int, first: int, last: int) -> PackedDays:
@@ -93,16 +97,35 @@ def packed_days(connection: Connection, *, minutes: int, first: int, last: int) 
     return PackedDays(found.get(minutes, []), minutes)
 
 
-def raw_rows(connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
-    """Return the (meter, day) keys as measured, in their order; version 0 where nothing is stored."""
-    wanted = [(day, meter) for meter, day in keys]
-    return raw_block(store.load_days(connection, keys=wanted, minutes=minutes, lock=False))
+def raw_rows(
+    connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int, with_edits: bool = False
+) -> DayBlock:
+    """Return the (meter, day) keys as measured (or edited), in their order; version 0 where nothing is stored."""
+    block = edited_block if with_edits else raw_block
+    return block(_rows(connection, keys, minutes))
+
+
+def known_rows(connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
+    """Return the (meter, day) keys with estimates and edits, in their order; version 0 where nothing is stored."""
+    return _block(_rows(connection, keys, minutes))
 
 
 def raw_block(stored: StoredDays) -> DayBlock:
     """Return stored days as measured, without what stands over them."""
     values = {channel: stored.of(channel) for channel in CHANNELS if _has(stored, channel)}
     return _of(stored, values, raw_quality(values, stored.overlay, stored.quality))
+
+
+def edited_block(stored: StoredDays) -> DayBlock:
+    """Return stored days as measured, but what was edited as edited."""
+    block = raw_block(stored)
+    edited = block.quality == Quality.EDITED
+    if not edited.any():
+        return block
+    values = dict(block.values)
+    for channel in stored.overlay:
+        values[channel] = np.where(edited, stored.known(channel), block.channel(channel))
+    return replace(block, values=values)
 
 
 def measured_spans(connection: Connection, *, meters: Sequence[str]) -> Mapping[str, tuple[int, int]]:
@@ -128,14 +151,20 @@ def stored_ends(connection: Connection, *, meter: str | None = None) -> tuple[in
     return store.select_ends(connection, meter=meter)
 
 
-def changed_days(connection: Connection, *, after: int, limit: int) -> Changed:
-    """
-    Return about `limit` meter-days that came or changed from outside after the sequence number `after`, as measured.
+def stored_meters(connection: Connection, *, first: int, last: int) -> tuple[str, ...]:
+    """Return the meters of which anything is stored on the days `first` to `last`, in their order."""
+    return store.select_meters(connection, first=first, last=last)
 
-    What validation itself writes does not count as a change.
+
+def changed_days(connection: Connection, *, after: int, limit: int, with_edits: bool = False) -> Changed:
+    """
+    Return about `limit` meter-days that came or changed after the sequence number `after`, as measured (or edited).
+
+    An edit counts as a change; what validation writes does not.
     """
     found, last = store.select_changed(connection, after=after, limit=min(limit, DAYS_PER_PAGE))
-    blocks = tuple(raw_block(unpacked(rows, minutes)) for minutes, rows in found.items())
+    block = edited_block if with_edits else raw_block
+    blocks = tuple(block(unpacked(rows, minutes)) for minutes, rows in found.items())
     return Changed(blocks=blocks, last=last)
 
 
@@ -289,6 +318,11 @@ def day_matrix(
 def _block(stored: StoredDays) -> DayBlock:
     values = {channel: stored.known(channel) for channel in CHANNELS if _has(stored, channel)}
     return _of(stored, values, stored.quality)
+
+
+def _rows(connection: Connection, keys: Sequence[tuple[str, int]], minutes: int) -> StoredDays:
+    wanted = [(day, meter) for meter, day in keys]
+    return store.load_days(connection, keys=wanted, minutes=minutes, lock=False)
 
 
 def _has(stored: StoredDays, channel: str) -> bool:

@@ -12,7 +12,9 @@ from bijlighar.readings.model import (
     CHANNELS,
     ENERGY_CHANNELS,
     DayBlock,
+    DayEdit,
     Days,
+    EditKind,
     Finding,
     FindingKind,
     Flags,
@@ -153,6 +155,47 @@ def overlay_of(values: Mapping[str, Integers], quality: Qualities) -> dict[str, 
                 if (laid != ABSENT).any():
                     overlay[channel] = laid
     return overlay
+
+
+def laid_over(block: DayBlock, stored: StoredDays) -> dict[str, Integers]:
+    """Return the values of a validated block, where an edit stands what it says of each channel of energy."""
+    edited = stored.quality == Quality.EDITED
+    values = dict(block.values)
+    if edited.any():
+        for channel in ENERGY_CHANNELS:
+            if channel in values or channel in stored.overlay:
+                over = stored.overlay.get(channel, np.full(edited.shape, ABSENT, dtype=np.int64))
+                values[channel] = np.where(edited, over, block.channel(channel))
+    return values
+
+
+def edited_days(stored: StoredDays, edits: Sequence[DayEdit]) -> StoredDays:
+    """
+    Return stored rows as edits make them, row i by `edits[i]`; what was measured is as it was.
+
+    What is taken out is suspect, so that an estimate takes its place; the rows are to be judged again.
+    """
+    quality = stored.quality.copy()
+    empty = np.full(quality.shape, ABSENT, dtype=np.int64)
+    overlay = {channel: stored.overlay.get(channel, empty).copy() for channel in ENERGY_CHANNELS}
+    energy = stored.of("wh_import")
+    for row, edit in enumerate(edits):
+        run = slice(edit.first, edit.last)
+        if edit.kind is EditKind.SET:
+            overlay[edit.channel][row, run] = edit.values
+            quality[row, run] = Quality.EDITED
+            continue
+        for over in overlay.values():
+            over[row, run] = ABSENT
+        there = Quality.SUSPECT if edit.kind is EditKind.TAKE_OUT else Quality.MEASURED
+        absent = energy[row, run] == ABSENT
+        quality[row, run] = np.where(absent, np.uint8(Quality.ABSENT), np.uint8(there))
+    return replace(
+        stored,
+        overlay={channel: over for channel, over in overlay.items() if (over != ABSENT).any()},
+        quality=quality,
+        validated=np.zeros(len(stored.meters), dtype=np.bool_),
+    )
 
 
 def _overlay_left(arranged: Arranged, stored: StoredDays) -> dict[str, Integers]:

@@ -154,11 +154,18 @@ def write_days(
     bulk.upsert_rows(connection, table=day_table, columns=columns, rows=list(zip(*lists, strict=True)))
 
 
-def write_overlays(connection: Connection, *, days: StoredDays, chosen: Flags, now: datetime) -> None:
+def write_overlays(
+    connection: Connection,
+    *,
+    days: StoredDays,
+    chosen: Flags,
+    now: datetime,
+    origin: Origin = Origin.ESTIMATE,
+) -> None:
     """
     Write validity, quality and estimates of the chosen rows as new versions; the measured channels are not touched.
 
-    Rows of version 0 are new: a day that never came, wholly estimated. Nothing came from outside, so the sequence
+    Rows of version 0 are new: a day that never came, told by `origin`. Nothing came from outside, so the sequence
     number of a new row is 0 and that of the others stays.
     """
     rows = np.flatnonzero(chosen & (days.versions > 0))
@@ -181,7 +188,7 @@ def write_overlays(connection: Connection, *, days: StoredDays, chosen: Flags, n
     )
     fresh = chosen & (days.versions == 0)
     if fresh.any():
-        origins = [Origin.ESTIMATE] * len(days.meters)
+        origins = [origin] * len(days.meters)
         write_days(connection, days=days, chosen=fresh, origins=origins, sequences=repeat(0), now=now)
 
 
@@ -334,6 +341,12 @@ def select_edges(connection: Connection, *, meters: Sequence[str]) -> list[tuple
         )
         found.extend((meter, first, last) for meter, first, last in connection.execute(statement))
     return found
+
+
+def select_meters(connection: Connection, *, first: int, last: int) -> tuple[str, ...]:
+    """Return the meters of which anything is stored on some days, in their order."""
+    statement = select(day_table.c.meter).where(day_table.c.day.between(first, last)).distinct()
+    return tuple(sorted(row.meter for row in connection.execute(statement)))
 
 
 def select_ends(connection: Connection, *, meter: str | None = None) -> tuple[int, int] | None:

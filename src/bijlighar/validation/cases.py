@@ -147,12 +147,26 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """
+    The edits that stand over the rows of a block: the number of each interval's edit, 0 where there is none.
+
+    taken_out: what is not believed; late: where the meter has said something else since.
+    """
+
+    numbers: Integers
+    taken_out: Flags
+    late: Flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cases:
     """
     Meter-days to be judged, one interval length: what was measured and what is known beside it.
 
     wanted: the intervals that should be there; due: the rows in which what is missing is to be estimated;
-    opening, closing: the import registers at the days' ends; load, usual: see `rules.spike`.
+    opening, closing: the import registers at the days' ends; load, usual: see `rules.spike`;
+    stands: the edits over the intervals.
     """
 
     block: DayBlock
@@ -163,6 +177,7 @@ class Cases:
     load: Integers
     usual: Integers
     window: Window | None
+    stands: Standing
     beside: Beside | None = None
 
 

@@ -66,6 +66,7 @@ _OTHER_NAMES: Mapping[Rule, Words] = MappingProxyType(
         Rule.FLAGGED: Words(hi="भेजने वाले ने चिह्नित किया", en="flagged by the sender"),
         Rule.NEGATIVE: Words(hi="ऋणात्मक मान", en="negative value"),
         Rule.SPIKE: Words(hi="असामान्य उछाल", en="spike"),
+        Rule.EDITED: Words(hi="हाथ से बदला मान", en="edited by hand"),
         Rule.SUM_CHECK: Words(hi="जोड़ रजिस्टर से नहीं मिलता", en="sum differs from the register"),
     }
 )

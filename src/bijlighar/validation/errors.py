@@ -21,6 +21,30 @@ class UnknownException(ValidationError):
     code = "validation.unknown-exception"
 
 
+class UnknownEdit(ValidationError):
+    """There is no such edit of readings, or it is another office's."""
+
+    code = "validation.unknown-edit"
+
+
+class EditDecided(ValidationError):
+    """An edit of readings was decided or withdrawn meanwhile."""
+
+    code = "validation.edit-decided"
+
+
+class EditStands(ValidationError):
+    """Another edit of these intervals waits to be decided."""
+
+    code = "validation.edit-stands"
+
+
+class RefusedEdit(ValidationError):
+    """The readings cannot be edited so."""
+
+    code = "validation.refused-edit"
+
+
 class ExceptionChanged(ValidationError):
     """What was found has changed since the page was opened, or somebody was faster."""
 

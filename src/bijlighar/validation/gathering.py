@@ -23,12 +23,14 @@ from bijlighar.validation.cases import (
     Cases,
     Hangings,
     Registers,
+    Standing,
     Window,
     joined,
     midnight_s,
 )
+from bijlighar.validation.edit_rules import standing
 from bijlighar.validation.hanging import FOREVER_S, NEVER_S
-from bijlighar.validation.model import ValidationSettings
+from bijlighar.validation.model import ReadingEdit, ValidationSettings
 from bijlighar.validation.past import Past
 
 #: How many days after a gap are looked at where there are none before it.
@@ -77,7 +79,7 @@ def _gathered(
     energy = block.values["wh_import"]
     spiky = rules.may_spike(values=energy, minutes=block.minutes, load=cases.load, settings=settings)
     gaps = rules.missing(values=energy, wanted=cases.wanted) | rules.negative(values=energy)
-    gaps |= rules.negative(values=block.channel("wh_export"))
+    gaps |= rules.negative(values=block.channel("wh_export")) | cases.stands.taken_out
     open_rows = np.flatnonzero(cases.due & (gaps.any(axis=1) | spiky))
     registers = _registers(past, block=block, open_rows=open_rows)
     meters = sorted({block.meters[row] for row in (*open_rows.tolist(), *np.flatnonzero(spiky).tolist())})
@@ -149,7 +151,20 @@ def _bare(
         load=rules.load_wh(sanctioned_w=hung.load_w[own], minutes=block.minutes),
         usual=np.zeros(block.rows, dtype=np.int64),
         window=None,
+        stands=_standing(past, block=block),
     )
+
+
+def _standing(past: Past, *, block: DayBlock) -> Standing:
+    """Return the edits that stand over the rows of a block."""
+    confirmed: Sequence[ReadingEdit] = ()
+    if block.rows:
+        confirmed = past.edits(meters=block.meters, first=int(block.days.min()), last=int(block.days.max()))
+    measured = block
+    if confirmed:
+        keys = list(zip(block.meters, block.days.tolist(), strict=True))
+        measured = past.measured(keys=keys, minutes=block.minutes)
+    return standing(block, measured, confirmed)
 
 
 def _wanted(past: Past, *, block: DayBlock, own: Integers, hung: Hangings, now: datetime) -> Flags:
@@ -244,8 +259,8 @@ def _extended(
     """Return the cases with those of the days beside that have gaps."""
     block = past.rows(keys=beside, minutes=cases.block.minutes)
     more = _bare(past, block=block, hung=hung, now=now, settings=settings, forced=True)
-    gaps = rules.missing(values=block.values["wh_import"], wanted=more.wanted).any(axis=1)
-    rows = np.flatnonzero(gaps & more.due)
+    gaps = rules.missing(values=block.values["wh_import"], wanted=more.wanted) | more.stands.taken_out
+    rows = np.flatnonzero(gaps.any(axis=1) & more.due)
     if not len(rows):
         return cases
     return Cases(
@@ -257,6 +272,11 @@ def _extended(
         load=np.concatenate((cases.load, more.load[rows])),
         usual=np.concatenate((cases.usual, more.usual[rows])),
         window=None,
+        stands=Standing(
+            numbers=np.concatenate((cases.stands.numbers, more.stands.numbers[rows])),
+            taken_out=np.concatenate((cases.stands.taken_out, more.stands.taken_out[rows])),
+            late=np.concatenate((cases.stands.late, more.stands.late[rows])),
+        ),
     )
 
 

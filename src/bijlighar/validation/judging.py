@@ -18,6 +18,7 @@ from bijlighar.readings.model import (
 )
 from bijlighar.validation import pattern_findings, rules
 from bijlighar.validation.cases import Cases, Window
+from bijlighar.validation.edit_rules import edit_findings
 from bijlighar.validation.estimation import Estimates, estimate
 from bijlighar.validation.model import Method, Rule, Severity, ValidationFinding, ValidationSettings
 
@@ -60,11 +61,13 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
         closing=np.where(fall.rollover, cases.closing + fall.modulus, cases.closing),
         settings=settings,
     )
-    spike = rules.spike(
+    edited = block.quality == Quality.EDITED
+    spike = ~edited & rules.spike(
         values=energy, minutes=block.minutes, load=cases.load, usual=cases.usual, settings=settings
     )
     negative, negative_export = rules.negative(values=energy), rules.negative(values=export)
-    suspect = negative | negative_export | (spike & ~sums.confirmed[:, None])
+    suspect = (negative | negative_export | (spike & ~sums.confirmed[:, None])) & ~edited
+    suspect |= cases.stands.taken_out & (energy != ABSENT) & ~edited
     missing = rules.missing(values=energy, wanted=cases.wanted)
     targets = (missing | suspect) & cases.due[:, None]
     values = dict(block.values)
@@ -98,6 +101,7 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
         block=judged,
         findings=(
             *_findings(cases, marks),
+            *edit_findings(block, cases.stands),
             *pattern_findings.found(cases, sums=sums, fall=fall, settings=settings),
         ),
         estimated_intervals=int((quality == Quality.ESTIMATED).sum()),

@@ -10,7 +10,7 @@ from typing import Any
 from bijlighar.base.lifecycle import LifeCycle
 from bijlighar.base.period import Period
 from bijlighar.base.words import Words
-from bijlighar.readings.model import ABSENT, Flags, Integers, Qualities, Quality
+from bijlighar.readings.model import ABSENT, EditKind, Flags, Integers, Qualities, Quality
 
 
 class Rule(StrEnum):
@@ -34,6 +34,7 @@ class Rule(StrEnum):
     PHYSICS = "physics"
     EXCHANGE = "exchange"
     MULTIPLIER = "multiplier"
+    EDITED = "edited"
 
 
 class Severity(StrEnum):
@@ -350,3 +351,109 @@ class MeterLoad:
 
     days: tuple[DayLoad, ...]
     findings: tuple[ValidationFinding, ...]
+
+
+class EditState(StrEnum):
+    """How far an edit of readings has come."""
+
+    PROPOSED = "proposed"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class EditEvent(StrEnum):
+    """What may happen to it: another person decides, or the proposer takes it back."""
+
+    CONFIRM = "confirm"
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+
+
+EDIT_STEPS: LifeCycle[EditState, EditEvent] = MappingProxyType(
+    {
+        EditState.PROPOSED: {
+            EditEvent.CONFIRM: EditState.CONFIRMED,
+            EditEvent.REFUSE: EditState.REFUSED,
+            EditEvent.WITHDRAW: EditState.WITHDRAWN,
+        },
+        EditState.CONFIRMED: {},
+        EditState.REFUSED: {},
+        EditState.WITHDRAWN: {},
+    }
+)
+EDIT_STATE_NAMES: Mapping[EditState, Words] = MappingProxyType(
+    {
+        EditState.PROPOSED: Words(hi="प्रस्तावित", en="proposed"),
+        EditState.CONFIRMED: Words(hi="पुष्टि हुई", en="confirmed"),
+        EditState.REFUSED: Words(hi="अस्वीकृत", en="refused"),
+        EditState.WITHDRAWN: Words(hi="वापस लिया", en="withdrawn"),
+    }
+)
+EDIT_KIND_NAMES: Mapping[EditKind, Words] = MappingProxyType(
+    {
+        EditKind.SET: Words(hi="मान बदलें", en="other values"),
+        EditKind.TAKE_OUT: Words(hi="मान हटाएँ, आंकलन होगा", en="taken out, to be estimated"),
+        EditKind.RESTORE: Words(hi="मीटर का मान फिर लें", en="the meter's own values again"),
+    }
+)
+
+
+class EditReason(StrEnum):
+    """Why readings are edited."""
+
+    METER_FAULT = "meter_fault"
+    CLOCK = "clock"
+    EXCHANGE = "exchange"
+    SITE_READING = "site_reading"
+    COMPLAINT = "complaint"
+    TEST_LOAD = "test_load"
+    RECORDS = "records"
+
+
+EDIT_REASON_NAMES: Mapping[EditReason, Words] = MappingProxyType(
+    {
+        EditReason.METER_FAULT: Words(hi="मीटर में ख़राबी", en="the meter is faulty"),
+        EditReason.CLOCK: Words(hi="मीटर की घड़ी ग़लत थी", en="the meter's clock was wrong"),
+        EditReason.EXCHANGE: Words(hi="मीटर बदला गया", en="the meter was exchanged"),
+        EditReason.SITE_READING: Words(hi="मौके पर रीडिंग ली गई", en="read on site"),
+        EditReason.COMPLAINT: Words(hi="शिकायत सही पाई गई", en="a complaint was upheld"),
+        EditReason.TEST_LOAD: Words(hi="जाँच का लोड", en="load of a test"),
+        EditReason.RECORDS: Words(hi="अभिलेख ग़लत थे", en="the records were wrong"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingEdit:
+    """
+    A correction of a run of intervals of one meter, over [start, end), and who stands for it.
+
+    values: what shall stand [Wh], one for each interval; empty unless the kind is `SET`.
+    before, measured: what stood, and what the meter had said, when it was proposed [Wh]; None where nothing was.
+    versions: the version of each meter-day that it was proposed on, by IST day number.
+    office: where the meter hung at the start; None if that is not known.
+    revision: counts the steps; a form that names an older one is refused.
+    """
+
+    number: int
+    meter: str
+    start: datetime
+    end: datetime
+    minutes: int
+    kind: EditKind
+    channel: str
+    values: tuple[int, ...]
+    before: tuple[int | None, ...]
+    measured: tuple[int | None, ...]
+    versions: Mapping[int, int]
+    office: str | None
+    reason: EditReason
+    note: str
+    state: EditState
+    revision: int
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    decision_note: str = ""

@@ -1,6 +1,6 @@
 """
 What other rooms may ask for: validate what is new, what lies in a range, estimate what is still missing; and what
-people do with the exceptions.
+people do with the exceptions and edit by hand.
 
 Each run reads, decides and then writes in one transaction; a meter-day that changed in between is left alone, for it
 is ahead of the watermark and will be looked at again.
@@ -20,6 +20,12 @@ from bijlighar.storage import sequences
 from bijlighar.storage.engine import Database
 from bijlighar.validation import queries, store
 from bijlighar.validation.cases import Hangings
+from bijlighar.validation.edits_by_hand import EDIT_INTERVALS_MAX as EDIT_INTERVALS_MAX
+from bijlighar.validation.edits_by_hand import Proposed as Proposed
+from bijlighar.validation.edits_by_hand import confirm_edit as confirm_edit
+from bijlighar.validation.edits_by_hand import propose_edit as propose_edit
+from bijlighar.validation.edits_by_hand import refuse_edit as refuse_edit
+from bijlighar.validation.edits_by_hand import withdraw_edit as withdraw_edit
 from bijlighar.validation.exception_queue import follow
 from bijlighar.validation.exceptions_by_hand import give_back as give_back
 from bijlighar.validation.exceptions_by_hand import settle as settle
@@ -53,7 +59,7 @@ def validate_new(database: Database, *, now: datetime, settings: ValidationSetti
         if not queries.pending(connection, now=now, settings=settings):
             return 0
         seen = sequences.watermark(connection, reader=queries.CHANGES_READER)
-        changed = reading_queries.changed_days(connection, after=seen, limit=ROWS_PER_CALL)
+        changed = reading_queries.changed_days(connection, after=seen, limit=ROWS_PER_CALL, with_edits=True)
         hung = hangings(connection)
         verdicts = _verdicts(connection, changed.blocks, hung=hung, now=now, settings=settings, forced=False)
     if changed.last > seen:

@@ -13,10 +13,10 @@ from bijlighar.readings import queries as readings
 from bijlighar.readings.operations import SEQUENCE
 from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
-from bijlighar.validation import exception_store, store
+from bijlighar.validation import edit_store, exception_store, store
 from bijlighar.validation.cases import Hangings
 from bijlighar.validation.catalogue import rule_name as rule_name
-from bijlighar.validation.errors import UnknownException
+from bijlighar.validation.errors import UnknownEdit, UnknownException
 from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
 from bijlighar.validation.gathering import due_day, gather
 from bijlighar.validation.hanging import hangings as hangings
@@ -25,8 +25,10 @@ from bijlighar.validation.meter_load import LOAD_DAYS_MAX as LOAD_DAYS_MAX
 from bijlighar.validation.meter_load import check_days as check_days
 from bijlighar.validation.meter_load import meter_load as meter_load
 from bijlighar.validation.model import (
+    EditState,
     ExceptionFilter,
     ExceptionStep,
+    ReadingEdit,
     ValidationException,
     ValidationFinding,
     ValidationSettings,
@@ -40,6 +42,7 @@ CHANGES_READER = "validation.changes"
 DUE_READER = "validation.due"
 NEVER = 10**9
 EXCEPTIONS_PER_PAGE = 50
+EDITS_PER_PAGE = 200
 #: More than these are not given at once, not even to a spreadsheet.
 EXCEPTIONS_MAX = 20_000
 
@@ -151,6 +154,41 @@ def count_exceptions(connection: Connection, *, wish: ExceptionFilter, person: s
     check_text(wish.office, what="the office", letters_max=CODE_MAX)
     return exception_store.count(
         connection, wish=replace(wish, offices=_offices_of(connection, person=person))
+    )
+
+
+def edit(connection: Connection, *, number: int, person: str, is_to_change: bool = False) -> ReadingEdit:
+    """
+    Return an edit of readings in a person's sight, locked until the transaction ends if it is to be decided.
+
+    :raises UnknownPerson: if nobody signs in so.
+    :raises UnknownEdit: if there is none of that number, or it is another office's: which of both is not told.
+    """
+    found = edit_store.select_edit(connection, number=number, is_to_change=is_to_change)
+    seen = _offices_of(connection, person=person)
+    if found is None or (seen is not None and found.office not in seen):
+        raise UnknownEdit(
+            f"there is no edit {number} in your offices; `bijlighar readings edit list` shows them"
+        )
+    return found
+
+
+def edits(
+    connection: Connection,
+    *,
+    person: str,
+    states: Sequence[EditState] = (EditState.PROPOSED,),
+    meter: str = "",
+    limit: int = EDITS_PER_PAGE,
+) -> tuple[ReadingEdit, ...]:
+    """Return some edits of readings in a person's sight, the newest first."""
+    check_text(meter, what="the meter", letters_max=CODE_MAX)
+    return edit_store.select_page(
+        connection,
+        states=states,
+        meter=meter,
+        offices=_offices_of(connection, person=person),
+        limit=min(limit, EDITS_PER_PAGE),
     )
 
 

@@ -255,6 +255,20 @@ def _multiplier(finding: ValidationFinding) -> Words:
     )
 
 
+def _edited(finding: ValidationFinding) -> Words:
+    facts, count = finding.facts, finding.intervals
+    if facts.get("taken_out"):
+        hi = f"{_of_intervals(count)} के नापे मान दो लोगों ने हटाए (संशोधन {facts['edit']})"
+        en = f"{count} {_intervals(count)} taken out by two persons (edit {facts['edit']})"
+    else:
+        hi = f"{_of_intervals(count)} के मान दो लोगों ने बदले (संशोधन {facts['edit']})"
+        en = f"{count} {_intervals(count)} edited by two persons (edit {facts['edit']})"
+    if facts.get("late"):
+        hi += f"; बाद में मीटर ने {facts['late']} का दूसरा मान दिया, संशोधन बना हुआ है"
+        en += f"; the meter gave another value for {facts['late']} later, and the edit stands"
+    return Words(hi=hi, en=en)
+
+
 def _of_intervals(count: int) -> str:
     """Return so many intervals in Hindi, before a postposition."""
     return f"{count} {'अंतराल' if count == 1 else 'अंतरालों'}"
@@ -283,4 +297,5 @@ _REASONS: dict[Rule, Callable[[ValidationFinding], Words]] = {
     Rule.PHYSICS: _physics,
     Rule.EXCHANGE: _exchange,
     Rule.MULTIPLIER: _multiplier,
+    Rule.EDITED: _edited,
 }

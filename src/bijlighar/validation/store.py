@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, select, update
+from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, or_, select, update
 
 from bijlighar.base.period import Period
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
@@ -96,12 +96,12 @@ def select_findings(
 
 
 def select_suspects(connection: Connection, *, first: int, last: int) -> set[tuple[str, int]]:
-    """Return (meter, day) of the days `first` to `last` that hold measured values nobody believes."""
+    """Return (meter, day) of the days `first` to `last` that hold measured values nobody believes, or edits."""
     statement = select(finding_table.c.meter, finding_table.c.day).where(
         _is_open,
         finding_table.c.day.between(first, last),
-        finding_table.c.rule.in_([Rule.NEGATIVE.value, Rule.SPIKE.value]),
-        finding_table.c.severity != Severity.INFO.value,
+        finding_table.c.rule.in_([Rule.NEGATIVE.value, Rule.SPIKE.value, Rule.EDITED.value]),
+        or_(finding_table.c.rule == Rule.EDITED.value, finding_table.c.severity != Severity.INFO.value),
     )
     return {(row.meter, row.day) for row in connection.execute(statement)}
 
