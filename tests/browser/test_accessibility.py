@@ -19,7 +19,7 @@ CONSUMER_BYTES_MAX = 30_000
 TOO_WIDE = """
 () => document.documentElement.scrollWidth <= window.innerWidth ? [] : [...document.querySelectorAll("body *")]
   .filter((one) => one.getBoundingClientRect().right > window.innerWidth + 1)
-  .sort((one, other) => !!one.closest(".scroll") - !!other.closest(".scroll"))
+  .sort((one, other) => !!one.closest(".scroll, .wide-drawing") - !!other.closest(".scroll, .wide-drawing"))
   .map((one) => one.tagName + " " + (one.textContent || "").trim().slice(0, 40)).slice(0, 3)
 """
 PAGES = (
