@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.offices.towns import OFFICES
 from tests.readings.deliveries import delivery
 
 from bijlighar.base.errors import InvalidValue
@@ -28,11 +29,6 @@ from bijlighar.validation.model import EditReason, EditState, ExceptionFilter, R
 DAY = 20_571  # 2026-04-28
 NOW = datetime(2026, 5, 4, 6, tzinfo=UTC)
 MIDNIGHT = local_midnight(date_of(DAY))
-OFFICES = """code,name_en,name_hi,level,parent
-CO,Company,कंपनी,company,
-MHOW,Mhow,महू,town-office,CO
-DHAR,Dhar,धार,town-office,CO
-"""
 REGISTRY = """\
 account,name,category,area,sanctioned_w,usage_point,meter,meter_type,url,transformer,feeder,phase,office,from
 N1,Asha,LV-1.2,urban,2000,UP1,M1,single-phase,tcp://127.0.0.1:4059,T1,F1,R,MHOW,2026-04-20

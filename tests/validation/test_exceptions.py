@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
+from tests.offices.towns import OFFICES
 from tests.readings.deliveries import delivery
 
 from bijlighar.base.errors import InvalidValue
@@ -38,11 +39,6 @@ from bijlighar.validation.report import joined_gaps
 DAY = 20_571  # 2026-04-28
 NOW = datetime(2026, 5, 4, 6, tzinfo=UTC)
 ALL = ExceptionFilter(states=tuple(ExceptionState))
-OFFICES = """code,name_en,name_hi,level,parent
-CO,Company,कंपनी,company,
-MHOW,Mhow,महू,town-office,CO
-DHAR,Dhar,धार,town-office,CO
-"""
 REGISTRY = """\
 account,name,category,area,sanctioned_w,usage_point,meter,meter_type,url,transformer,feeder,phase,office,from
 N1,Asha,LV-1.2,urban,2000,UP1,M1,single-phase,tcp://127.0.0.1:4059,T1,F1,R,MHOW,2026-04-01

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from tests.offices.towns import OFFICES
 from tests.readings.deliveries import delivery
 
 from bijlighar.base.period import Period, date_of, day_number, local_midnight
@@ -26,11 +27,6 @@ LAST = FIRST + timedelta(days=9)
 ODD = FIRST + timedelta(days=7)
 NOW = local_midnight(LAST) + timedelta(days=6)
 SPIKE = 20
-OFFICES = """code,name_en,name_hi,level,parent
-CO,Company,कंपनी,company,
-MHOW,Mhow,महू,town-office,CO
-DHAR,Dhar,धार,town-office,CO
-"""
 REGISTRY = """\
 account,name,category,area,sanctioned_w,usage_point,meter,meter_type,url,transformer,feeder,phase,office,from
 N1,Asha,LV-1.2,urban,2000,UP1,M1,single-phase,tcp://127.0.0.1:4059,T1,F1,R,MHOW,2026-04-10

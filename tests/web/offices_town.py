@@ -26,14 +26,10 @@ from bijlighar.runtime.line import Line
 from bijlighar.storage.schema import metadata
 from bijlighar.validation import operations as validation
 from bijlighar.validation import queries as validation_queries
+from tests.offices.towns import OFFICES
 
 FIRST = date(2025, 4, 1)
 NOW = local_midnight(date(2025, 4, 4)) + timedelta(hours=12)
-OFFICES = """code,name_en,name_hi,level,parent
-CO,Company,कंपनी,company,
-MHOW,Mhow,महू,town-office,CO
-DHAR,Dhar,धार,town-office,CO
-"""
 PEOPLE = {
     "engineer": ("CO", Role.ENGINEER),
     "keeper": ("CO", Role.STORE_KEEPER),

@@ -116,9 +116,7 @@ def values_before(past: Past, block: DayBlock) -> Mapping[str, Integers]:
     outside = np.flatnonzero(inside < 0)
     there = inside >= 0
     other: Mapping[str, Integers] = {}
-    if len(outside) == block.rows:
-        other = _rows_before(past, keys, block.minutes)
-    elif len(outside):
+    if len(outside):
         other = _rows_before(past, [keys[row] for row in outside.tolist()], block.minutes)
     values = {}
     for channel in patterns.COMPARED:
