@@ -145,3 +145,44 @@ class TestEpochs:
 
     def test_of_nothing_is_nothing(self):
         assert clock.epochs(np.empty((0, 12), np.uint8)).size == 0
+
+    @given(
+        fields=st.lists(
+            st.tuples(
+                st.sampled_from((0, 1, 28, 29, 30, 31, 32, 128, 160, 255)),
+                st.integers(0, 255),
+                st.sampled_from((0, 23, 24, 127, 128, 255)),
+                st.sampled_from((0, 59, 60, 128, 255)),
+                st.sampled_from((0, 59, 60, 128, 255)),
+            ),
+            min_size=1,
+            max_size=6,
+        ),
+        month=st.sampled_from((0, 1, 2, 4, 12, 13, 255)),
+        year=st.sampled_from((0, 1969, 2024, 2026, 2226, 0xFFFF)),
+        deviation=st.sampled_from((-330, 330, -0x8000, 0, 841, 60)),
+    )
+    def test_of_few_rows_and_of_many_are_those_of_each(self, fields, month, year, deviation):
+        rows = [
+            year.to_bytes(2, "big")
+            + bytes((month, *each, 0))
+            + deviation.to_bytes(2, "big", signed=True)
+            + b"\0"
+            for each in fields
+        ]
+
+        few, many = clock.epochs(vector(*rows)), clock.epochs(vector(*rows * 200))
+
+        assert many.tolist() == few.tolist() * 200
+        for row, seconds in zip(rows, few.tolist(), strict=True):
+            try:
+                moment = clock.decode(row)
+            except Malformed:
+                moment = None
+            assert seconds == (ABSENT if moment is None else int(moment.timestamp()))
+
+    @given(moments=st.lists(moments, min_size=2, max_size=40), deviation=st.sampled_from(Deviation))
+    def test_of_rows_over_months_are_those_of_each(self, moments, deviation):
+        rows = [clock.encode(moment, deviation=deviation) for moment in moments]
+
+        assert clock.epochs(vector(*rows)).tolist() == [int(moment.timestamp()) for moment in moments]

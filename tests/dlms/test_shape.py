@@ -224,6 +224,26 @@ class TestDecodeGathered:
         assert rows.columns[1].nulls is not None
         assert rows.columns[1].nulls.tolist() == [False, False, False, True, False, False]
 
+    def test_reads_more_than_stays_in_the_cache_at_once(self):
+        buffers = [block_load(rows, first=MIDNIGHT + 86_400 * rows)[0] for rows in range(1, 120)]
+
+        rows, counts = shape.decode_gathered(buffers)
+
+        singly = [shape.decode(buffer) for buffer in buffers]
+        assert counts == tuple(range(1, 120))
+        assert rows.epochs(0).tolist() == np.concatenate([part.epochs(0) for part in singly]).tolist()
+        for place in range(1, 7):
+            whole = np.concatenate([part.columns[place].values for part in singly])
+            assert rows.columns[place].values.tolist() == whole.tolist()
+
+    def test_does_not_give_a_row_to_the_buffer_before_it(self):
+        two = block_load(2)[0]
+        row_octets = (len(two) - 2) // 2
+        short, long = b"\x01\x02" + two[2 : 2 + row_octets], b"\x01\x01" + two[2:]
+
+        with pytest.raises(RemoteProtocolError):
+            shape.decode_gathered([short, long])
+
     def test_of_nothing_is_nothing(self):
         assert shape.decode_gathered([])[0].count == 0
 

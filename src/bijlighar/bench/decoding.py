@@ -84,9 +84,9 @@ def decode(*, say: Say, rounds: int = ROUNDS) -> dict[str, Any]:
 
 def decode_singly(frames: Sequence[bytes], envelope: Envelope) -> list[Rows]:
     """Return the rows of each frame, their stamps read as epoch seconds: the way a session goes."""
-    decoded = []
+    received, decoded = wrapper.WrapperBuffer(octets_max=APDU_OCTETS_MAX), []
     for frame in frames:
-        rows = shape.decode(_buffer(frame, envelope))
+        rows = shape.decode(_buffer(frame, received, envelope))
         rows.epochs(0)
         decoded.append(rows)
     return decoded
@@ -94,15 +94,15 @@ def decode_singly(frames: Sequence[bytes], envelope: Envelope) -> list[Rows]:
 
 def decode_together(frames: Sequence[bytes], envelope: Envelope) -> Rows:
     """Return the rows of all frames in one, their stamps read as epoch seconds."""
-    rows, _ = shape.decode_gathered([_buffer(frame, envelope) for frame in frames])
+    received = wrapper.WrapperBuffer(octets_max=APDU_OCTETS_MAX)
+    rows, _ = shape.decode_gathered([_buffer(frame, received, envelope) for frame in frames])
     rows.epochs(0)
     return rows
 
 
 def encode_get() -> bytes:
     """Return a plain GET request of the clock in its wrapper, by the functions that a session uses."""
-    request = apdu.GetNormal(invoke=INVOKE, attribute=CLOCK)
-    return wrapper.encode(request.encode(), source=CLIENT, destination=SERVER)
+    return wrapper.encode(apdu.encode_get(INVOKE, CLOCK), source=CLIENT, destination=SERVER)
 
 
 def columns_of(rows: Rows) -> Columns:
@@ -157,8 +157,7 @@ def checked(peer: Peer, sample: Sequence[Response]) -> Peer:
     return peer
 
 
-def _buffer(frame: bytes, envelope: Envelope) -> bytes:
-    received = wrapper.WrapperBuffer(octets_max=APDU_OCTETS_MAX)
+def _buffer(frame: bytes, received: wrapper.WrapperBuffer, envelope: Envelope) -> bytes:
     received.receive(frame)
     whole = received.next_frame()
     message = xdlms.decode(envelope.open(whole[1]).plain) if whole is not None else None

@@ -5,7 +5,7 @@ Values stay A-XDR octets. `xdlms.decode` reads all of these.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from bijlighar.dlms import axdr
 from bijlighar.dlms.apdu_long import (
@@ -98,6 +98,7 @@ __all__ = [
     "SetResponseNormal",
     "SetWithList",
     "encode_attributes",
+    "encode_get",
     "encode_get_data",
     "encode_method_results",
     "encode_result_list",
@@ -116,8 +117,20 @@ class GetNormal:
 
     def encode(self) -> bytes:
         """Return the APDU."""
-        tail = b"\x00" if self.selection is None else b"\x01" + self.selection.encode()
-        return bytes((GET_REQUEST, 1, self.invoke)) + self.attribute.encode() + tail
+        return encode_get(self.invoke, self.attribute, self.selection)
+
+
+def encode_get(invoke: int, attribute: Attribute, selection: Selection | None = None) -> bytes:
+    """
+    Return the octets of a GET-Request-Normal, the request that is sent most.
+
+    >>> from bijlighar.dlms.is15959 import CLOCK_TIME
+    >>> encode_get(0xC1, CLOCK_TIME).hex()
+    'c001c100080000010000ff0200'
+    """
+    if selection is None:
+        return b"\xc0\x01%c%b\x00" % (invoke, attribute.descriptor)
+    return b"\xc0\x01%c%b\x01%b" % (invoke, attribute.descriptor, selection.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +157,8 @@ class GetWithList:
         return bytes((GET_REQUEST, 3, self.invoke)) + encode_attributes(self.attributes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetResponseNormal:
-    """GET-Response-Normal: data or a data-access-result."""
+class GetResponseNormal(NamedTuple):
+    """GET-Response-Normal: data or a data-access-result. (A tuple: it is made most often of all.)"""
 
     invoke: int
     data: bytes | None = None

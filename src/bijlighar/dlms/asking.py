@@ -61,8 +61,7 @@ class ClientExchange:
         """Return the APDU of the whole request, and what of it can go in blocks."""
         request, invoke = self._request, self._invoke
         if isinstance(request, GetRequest):
-            get = apdus.GetNormal(invoke=invoke, attribute=request.attribute, selection=request.selection)
-            return get.encode(), b""
+            return apdus.encode_get(invoke, request.attribute, request.selection), b""
         if isinstance(request, GetListRequest):
             return apdus.GetWithList(invoke=invoke, attributes=request.attributes).encode(), b""
         if isinstance(request, SetRequest):

@@ -130,6 +130,9 @@ def read_length(data: bytes, at: int) -> tuple[int, int]:
         raise Truncated("the message ends where a length should stand") from None
     if first < 0x80:
         return first, at + 1
+    if first == 0x82 and at + 2 < len(data):
+        count, end = data[at + 1] << 8 | data[at + 2], at + 3  # the length of nearly all long messages
+        return count, end
     octets = first & 0x7F
     if not 0 < octets <= LENGTH_OCTETS_MAX:
         raise TooLong(f"a length of {octets} octets is not allowed (1 to {LENGTH_OCTETS_MAX} are)")

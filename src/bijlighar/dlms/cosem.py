@@ -1,7 +1,7 @@
 """COSEM names: attributes, methods, capture objects, selective access, result codes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -64,15 +64,20 @@ def result_name(code: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """One attribute of one object."""
+    """One attribute of one object; `descriptor` is its Cosem-Attribute-Descriptor (9 octets)."""
 
     class_id: int
     obis: Obis
     index: int = 2
+    descriptor: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        octets = self.class_id.to_bytes(2, "big") + self.obis.octets + bytes((self.index,))
+        object.__setattr__(self, "descriptor", octets)
 
     def encode(self) -> bytes:
         """Return the Cosem-Attribute-Descriptor (9 octets)."""
-        return self.class_id.to_bytes(2, "big") + self.obis.octets + bytes((self.index,))
+        return self.descriptor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

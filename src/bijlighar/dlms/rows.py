@@ -1,7 +1,7 @@
 """Rows of a profile, by columns."""
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from bijlighar.dlms.errors import Malformed
 Values: TypeAlias = "NDArray[Any] | tuple[axdr.Value, ...]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(NamedTuple):
     """
     One column of decoded rows.
 

@@ -10,10 +10,10 @@ octets in constant time.
 """
 
 import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from hmac import compare_digest
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -170,20 +170,18 @@ class Protection:
             raise Malformed(
                 f"the security control {control:02X}h is not of suite {self._suite} without compression"
             )
-        nonce = title + content[1:HEADER_OCTETS]
+        nonce, encrypt = title + content[1:HEADER_OCTETS], self._aes.encrypt
         if not control & Control.AUTHENTICATED:
             body = content[HEADER_OCTETS:]
-            return (self._aes.encrypt(nonce, body, None)[:-16] if control & Control.ENCRYPTED else body), True
+            return (encrypt(nonce, body, None)[:-16] if control & Control.ENCRYPTED else body), True
         if len(content) < HEADER_OCTETS + TAG_OCTETS:
             raise Truncated("a ciphered message ends inside its tag")
         body, tag = content[HEADER_OCTETS:-TAG_OCTETS], content[-TAG_OCTETS:]
+        data = self._aad.get(control) or self._authenticated_data(control)
         if control & Control.ENCRYPTED:
-            plain = self._aes.encrypt(nonce, body, None)[:-16]
-            check = self._aes.encrypt(nonce, plain, self._authenticated_data(control))[-16:-4]
-        else:
-            plain = body
-            check = self._aes.encrypt(nonce, b"", self._authenticated_data(control) + body)[:TAG_OCTETS]
-        return plain, hmac.compare_digest(check, tag)
+            plain = encrypt(nonce, body, None)[:-16]
+            return plain, compare_digest(encrypt(nonce, plain, data)[-16:-4], tag)
+        return body, compare_digest(encrypt(nonce, b"", data + body)[:TAG_OCTETS], tag)
 
     def gmac(self, challenge: bytes, *, title: bytes, counter: int) -> bytes:
         """Return the answer of HLS mechanism 5 to `challenge`: control 10h and suite, counter, tag."""
@@ -200,7 +198,7 @@ class Protection:
         """Return whether `answer` is the peer's right answer of HLS mechanism 5 to our challenge."""
         if len(answer) != HEADER_OCTETS + TAG_OCTETS or answer[0] != Control.AUTHENTICATED | self._suite:
             return False
-        return hmac.compare_digest(self._gmac(challenge, title=title, octets=answer[1:HEADER_OCTETS]), answer)
+        return compare_digest(self._gmac(challenge, title=title, octets=answer[1:HEADER_OCTETS]), answer)
 
 
 def hls2_answer(challenge: bytes, *, secret: bytes) -> bytes:
@@ -229,7 +227,7 @@ def secret_answer(challenge: bytes, *, secret: bytes, mechanism: Mechanism) -> b
 def secret_answer_holds(answer: bytes, challenge: bytes, *, secret: bytes, mechanism: Mechanism) -> bool:
     """Return whether `answer` is the peer's right answer of HLS 2, 3 or 4 to our challenge."""
     expected = secret_answer(challenge, secret=secret, mechanism=mechanism)
-    return hmac.compare_digest(expected, answer)
+    return compare_digest(expected, answer)
 
 
 def wrap_key(*, kek: bytes, key: bytes) -> bytes:

@@ -10,6 +10,8 @@ from bijlighar.dlms import axdr
 from bijlighar.dlms.errors import Malformed, Truncated
 from bijlighar.dlms.xdlms_long import LONG_DECODERS
 
+_new = tuple.__new__
+
 
 def _get_normal(apdu: bytes) -> apdus.GetNormal:
     selection, end = reading.selection(apdu, 12)
@@ -30,8 +32,10 @@ def _get_with_list(apdu: bytes) -> apdus.GetWithList:
 
 
 def _get_response(apdu: bytes) -> apdus.GetResponseNormal:
+    if len(apdu) > 4 and apdu[3] == 0:
+        return _new(apdus.GetResponseNormal, (apdu[2], apdu[4:], None))  # the message that comes most
     data, error = reading.get_data(apdu, 3)
-    return apdus.GetResponseNormal(invoke=apdu[2], data=data, error=error)
+    return apdus.GetResponseNormal(apdu[2], data, error)
 
 
 def _get_response_block(apdu: bytes) -> apdus.GetResponseBlock:
@@ -83,18 +87,21 @@ def _action_response(apdu: bytes) -> apdus.ActionResponseNormal:
     return apdus.ActionResponseNormal(invoke=apdu[2], result=result, data=data, error=error)
 
 
-_DECODERS: dict[tuple[int, int], Callable[[bytes], apdus.Apdu]] = {
-    **LONG_DECODERS,
-    (apdus.GET_REQUEST, 1): _get_normal,
-    (apdus.GET_REQUEST, 2): _get_next,
-    (apdus.GET_REQUEST, 3): _get_with_list,
-    (apdus.GET_RESPONSE, 1): _get_response,
-    (apdus.GET_RESPONSE, 2): _get_response_block,
-    (apdus.GET_RESPONSE, 3): _get_response_list,
-    (apdus.SET_REQUEST, 1): _set_normal,
-    (apdus.SET_RESPONSE, 1): _set_response,
-    (apdus.ACTION_REQUEST, 1): _action,
-    (apdus.ACTION_RESPONSE, 1): _action_response,
+_DECODERS: dict[bytes, Callable[[bytes], apdus.Apdu]] = {
+    bytes(start): decoder
+    for start, decoder in (
+        *LONG_DECODERS.items(),
+        ((apdus.GET_REQUEST, 1), _get_normal),
+        ((apdus.GET_REQUEST, 2), _get_next),
+        ((apdus.GET_REQUEST, 3), _get_with_list),
+        ((apdus.GET_RESPONSE, 1), _get_response),
+        ((apdus.GET_RESPONSE, 2), _get_response_block),
+        ((apdus.GET_RESPONSE, 3), _get_response_list),
+        ((apdus.SET_REQUEST, 1), _set_normal),
+        ((apdus.SET_RESPONSE, 1), _set_response),
+        ((apdus.ACTION_REQUEST, 1), _action),
+        ((apdus.ACTION_RESPONSE, 1), _action_response),
+    )
 }
 
 
@@ -155,14 +162,15 @@ def decode(apdu: bytes) -> apdus.Apdu:
 
     :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed.
     """
-    if not apdu:
-        raise Truncated("a message is empty")
-    single = _SINGLE_DECODERS.get(apdu[0])
-    if single is not None:
-        return single(apdu)
-    if len(apdu) < 3:
-        raise Truncated("a message is cut off")
-    decoder = _DECODERS.get((apdu[0], apdu[1]))
+    decoder = _DECODERS.get(apdu[:2])
     if decoder is None:
-        raise Malformed(f"{apdu[:2].hex()} is not the start of a message that is known here")
+        if not apdu:
+            raise Truncated("a message is empty")
+        single = _SINGLE_DECODERS.get(apdu[0])
+        if single is not None:
+            return single(apdu)
+        if len(apdu) >= 3:
+            raise Malformed(f"{apdu[:2].hex()} is not the start of a message that is known here")
+    if decoder is None or len(apdu) < 3:
+        raise Truncated("a message is cut off")
     return decoder(apdu)
