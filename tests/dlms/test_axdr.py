@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bijlighar.dlms import axdr
+from bijlighar.dlms import axdr, axdr_tree
 from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.errors import (
     LocalProtocolError,
@@ -65,6 +65,18 @@ values = st.recursive(
 )
 
 
+CELLS = (
+    axdr.long_unsigned(23_012),
+    axdr.double_long_unsigned(5_009),
+    axdr.octet_string(bytes(12)),
+    axdr.visible_string("kWh"),
+    axdr.boolean(True),
+    axdr.NULL,
+    axdr.bit_string(axdr.BitString(octets=b"\x80", bits=3)),
+    axdr.structure(axdr.unsigned(1)),
+)
+
+
 class TestDecode:
     @given(pair=values)
     def test_reads_what_was_written(self, pair):
@@ -78,6 +90,28 @@ class TestDecode:
 
         assert axdr.write(axdr.parse(octets)) == octets
         assert axdr.skip(octets, 0) == len(octets)
+
+    @given(
+        cells=st.lists(st.sampled_from(CELLS), min_size=1, max_size=5),
+        rows=st.integers(1, 9),
+        changed=st.none() | st.tuples(st.integers(0, 1_000), st.integers(0, 255)),
+        more=st.binary(max_size=3),
+    )
+    def test_skips_rows_that_are_alike_as_it_skips_any(self, cells, rows, changed, more):
+        octets = bytearray(axdr.array([axdr.structure(*cells)] * rows) + more)
+        if changed is not None:
+            octets[changed[0] % len(octets)] = changed[1]
+
+        def end() -> int | type[Exception]:
+            try:
+                return axdr.skip(bytes(octets), 0)
+            except RemoteProtocolError as problem:
+                return type(problem)
+
+        found = end()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(axdr_tree, "ROWS_MIN", 1 << 30)
+            assert end() == found
 
     @given(pair=values, data=st.data())
     def test_tells_what_is_cut_off(self, pair, data):

@@ -18,6 +18,11 @@ from bijlighar.dlms.axdr_parts import (
 )
 from bijlighar.dlms.errors import LocalProtocolError, Malformed, Truncated
 
+#: An array of so many rows or more is looked at as a table first.
+ROWS_MIN = 4
+_STRUCTURE = bytes((Tag.STRUCTURE,))
+_STRINGS = (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING)
+
 
 class Data(NamedTuple):
     """A typed value; containers hold `Data`, a compact-array its raw octets (description and contents)."""
@@ -39,10 +44,7 @@ def skip(data: bytes, at: int, depth: int = 0) -> int:
     if size is not None:
         return take(data, at + 1, size)
     if tag in (Tag.ARRAY, Tag.STRUCTURE):
-        count, at = read_count(data, at + 1, depth)
-        for _ in range(count):
-            at = skip(data, at, depth + 1)
-        return at
+        return _skip_items(data, at, depth)
     if tag == Tag.BIT_STRING:
         bits, at = read_length(data, at + 1)
         return take(data, at, (bits + 7) // 8)
@@ -56,6 +58,39 @@ def skip(data: bytes, at: int, depth: int = 0) -> int:
     if tag == Tag.DONT_CARE:
         return at + 1
     raise Malformed(f"{tag} at {at} is not the tag of a value")
+
+
+def _skip_items(data: bytes, at: int, depth: int) -> int:
+    tag = data[at]
+    count, at = read_count(data, at + 1, depth)
+    alike = _skip_rows(data, at, count) if tag == Tag.ARRAY and count >= ROWS_MIN else None
+    if alike is not None:
+        return alike
+    for _ in range(count):
+        at = skip(data, at, depth + 1)
+    return at
+
+
+def _skip_rows(data: bytes, at: int, count: int) -> int | None:
+    """Return where `count` rows of plain cells end that are all of the first one's layout, None of any others."""
+    if data[at : at + 1] != _STRUCTURE or at + 1 >= len(data) or data[at + 1] >= 0x80:
+        return None
+    heads, end = [at, at + 1], at + 2
+    for _ in range(data[at + 1]):
+        tag = data[end] if end < len(data) else -1
+        heads.append(end)
+        size = FIXED_SIZES.get(tag)
+        if size is None and tag in _STRINGS and end + 1 < len(data) and data[end + 1] < 0x80:
+            heads.append(end + 1)
+            size = 1 + data[end + 1]
+        if size is None:
+            return None
+        end += 1 + size
+    row_octets = end - at
+    end = at + count * row_octets
+    if end > len(data) or any(data[head:end:row_octets] != data[head : head + 1] * count for head in heads):
+        return None
+    return end
 
 
 def _parse(data: bytes, at: int, depth: int) -> tuple[Data, int]:

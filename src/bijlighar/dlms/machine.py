@@ -133,6 +133,11 @@ class Machine:
         """Take octets that came in."""
         self._link.receive(data)
 
+    @property
+    def has_data_to_send(self) -> bool:
+        """Return whether something has to be written."""
+        return bool(self._link.outgoing)
+
     def data_to_send(self) -> bytes:
         """Return what has to be written, and forget it."""
         octets = bytes(self._link.outgoing)

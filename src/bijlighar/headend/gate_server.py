@@ -38,17 +38,63 @@ PRIVATE_SOCKET = 0o600
 CONNECTIONS_MAX = 256
 
 
+class _Turns:
+    """Who speaks with a meter: one at a time, lest its counters arrive out of order; others wait as they came."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def take(self, serial: str) -> None:
+        lock, users = self._locks.get(serial, (asyncio.Lock(), 0))
+        self._locks[serial] = (lock, users + 1)
+        try:
+            await lock.acquire()
+        except BaseException:
+            self._leave(serial)
+            raise
+
+    def give(self, serial: str) -> None:
+        self._locks[serial][0].release()
+        self._leave(serial)
+
+    def _leave(self, serial: str) -> None:
+        lock, users = self._locks.pop(serial)
+        if users > 1:
+            self._locks[serial] = (lock, users - 1)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, serial: str) -> AsyncIterator[None]:
+        await self.take(serial)
+        try:
+            yield
+        finally:
+            self.give(serial)
+
+
 @dataclass(slots=True)
 class _Talk:
-    """What one connection of the head-end has open."""
+    """What one connection of the head-end has open: a conversation with a meter, and its turn with it."""
 
+    turns: _Turns
     session: KeptSession | None = None
     serial: str = ""
+    has_turn: bool = False
+
+    async def take_turn(self, serial: str) -> None:
+        self.close()
+        self.serial = serial
+        await self.turns.take(serial)
+        self.has_turn = True
 
     def close(self) -> None:
-        if self.session is not None:
-            self.session.close()
-            self.session = None
+        try:
+            if self.session is not None:
+                self.session.close()
+                self.session = None
+        finally:
+            if self.has_turn:
+                self.has_turn = False
+                self.turns.give(self.serial)
 
 
 class UnknownQuestion(BrokenOrder):
@@ -64,7 +110,7 @@ class GateServer:
     keeper: GateKeeper
     clock: Clock
     _open: int = field(default=0, init=False)
-    _busy: dict[str, tuple[asyncio.Lock, int]] = field(default_factory=dict, init=False)
+    _turns: _Turns = field(default_factory=_Turns, init=False)
 
     async def serve(self, path: Path, *, stop: asyncio.Event) -> None:
         """
@@ -79,7 +125,7 @@ class GateServer:
                 server.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = _Talk()
+        talk = _Talk(turns=self._turns)
         self._open += 1
         try:
             while self._open <= CONNECTIONS_MAX:
@@ -125,11 +171,13 @@ class GateServer:
         await self.keeper.close_order(str(message["order_id"]), now=self.clock.now())
 
     async def _open_meter(self, talk: _Talk, message: Message) -> None:
-        talk.close()
-        talk.serial = str(message["serial"])
-        talk.session = await self.keeper.open(
-            serial=talk.serial, address=parse_address(message["address"]), now=self.clock.now()
-        )
+        serial, address = str(message["serial"]), parse_address(message["address"])
+        await talk.take_turn(serial)
+        try:
+            talk.session = await self.keeper.open(serial=serial, address=address, now=self.clock.now())
+        except BaseException:
+            talk.close()
+            raise
 
     async def _relay(self, talk: _Talk, _message: Message) -> Message:
         relay = await _session(talk).read_relay()
@@ -157,7 +205,7 @@ class GateServer:
 
     async def _change_keys(self, _talk: _Talk, message: Message) -> None:
         serial = str(message["serial"])
-        async with self._alone_with(serial):
+        async with self._turns.hold(serial):
             await gate_upkeep.change_keys(
                 self.keeper,
                 order_id=str(message["order_id"]),
@@ -169,7 +217,7 @@ class GateServer:
     async def _firmware(self, _talk: _Talk, message: Message) -> None:
         firmware = Firmware(version=str(message["version"]), octets=parse_octets(message["image"]) or b"")
         serial = str(message["serial"])
-        async with self._alone_with(serial):
+        async with self._turns.hold(serial):
             await gate_upkeep.send_firmware(
                 self.keeper,
                 order_id=str(message["order_id"]),
@@ -178,19 +226,6 @@ class GateServer:
                 firmware=firmware,
                 now=self.clock.now(),
             )
-
-    @contextlib.asynccontextmanager
-    async def _alone_with(self, serial: str) -> AsyncIterator[None]:
-        """Wait until nobody else changes a meter: a head-end that died may have left one such work going on."""
-        lock, others = self._busy.get(serial, (asyncio.Lock(), 0))
-        self._busy[serial] = (lock, others + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            _, users = self._busy.pop(serial)
-            if users > 1:
-                self._busy[serial] = (lock, users - 1)
 
     _ANSWERS: ClassVar[Mapping[str, Callable[..., Awaitable[Any]]]] = {
         "grant": _grant,

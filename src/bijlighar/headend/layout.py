@@ -36,11 +36,16 @@ class LayoutColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The profiles of one model of meter: columns by profile, and the length of a block-load interval [s]."""
+    """
+    The profiles of one model of meter: columns by profile, and the length of a block-load interval [s].
+
+    `gives_lists` says whether it was seen to give profiles in one list with other attributes, None if not yet tried.
+    """
 
     model: str
     period_s: int
     profiles: Mapping[str, tuple[LayoutColumn, ...]]
+    gives_lists: bool | None = None
 
     def columns(self, profile: str) -> tuple[LayoutColumn, ...]:
         """
@@ -91,6 +96,7 @@ class Layout:
         """Return the layout as a JSON object."""
         return {
             "period_s": self.period_s,
+            "gives_lists": self.gives_lists,
             "profiles": {
                 name: [asdict(column) for column in columns] for name, columns in self.profiles.items()
             },
@@ -102,6 +108,7 @@ class Layout:
         return cls(
             model=model,
             period_s=document["period_s"],
+            gives_lists=document.get("gives_lists"),
             profiles={
                 name: tuple(LayoutColumn(**column) for column in columns)
                 for name, columns in document["profiles"].items()

@@ -1,22 +1,25 @@
 """One meter's collection: what is asked in one session, in as few round trips as it takes."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Period, date_of
 from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute, ByRange
+from bijlighar.dlms.errors import LocalProtocolError
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend import contact, session_store
 from bijlighar.headend.decode import block_delivery, clock_drift_s, log_events, snapshots
-from bijlighar.headend.errors import UnexpectedLayout
+from bijlighar.headend.errors import AccessRefused, UnexpectedLayout
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.layout import FIRMWARE, Layout, read_columns, read_layout, read_model
 from bijlighar.headend.model import FAMILIES, MeterAddress
 from bijlighar.headend.rules import Owed, closes_month
-from bijlighar.headend.session import MeterSession
+from bijlighar.headend.session import Asked, MeterSession
 from bijlighar.headend.session_store import Schedule
 from bijlighar.readings.model import Delivery, MeterEvent, RegisterKind, RegisterSnapshot
 from bijlighar.storage.engine import Database
@@ -27,6 +30,10 @@ EVENT_NUMBERS = tuple(
 )
 FIRMWARE_NOW = Attribute(class_id=1, obis=Obis.parse(FIRMWARE), index=2)
 DAY_PROFILES = ("block-load", "daily", "billing")
+REGISTER_PROFILES = MappingProxyType({"daily": RegisterKind.DAILY, "billing": RegisterKind.BILLING})
+ASKED_FIRST: tuple[Asked, ...] = tuple(
+    (attribute, None) for attribute in (is15959.CLOCK_TIME, FIRMWARE_NOW, *EVENT_NUMBERS)
+)
 #: Stands for the sequence number of a log that has none: it is read every few days.
 NO_NUMBER = -1
 #: How far back a log is read at first, how much is read twice lest a slow clock hide an event, and how far a fast
@@ -76,6 +83,7 @@ class Collector:
             documents = session_store.layouts(connection)
         #: One session at a time learns the columns of a model; the others of that model wait for it.
         self._learning: dict[str, asyncio.Lock] = {}
+        self._tried: set[str] = set()
         self.layouts = {model: Layout.of_document(model, document) for model, document in documents.items()}
 
     async def collect(self, task: Task, address: MeterAddress) -> Collected:
@@ -98,7 +106,8 @@ class Collector:
             except UnexpectedLayout:
                 layout = await self._learn_layout(session, task, wrong=layout)
                 collected = await self._ask(session, task, layout, is_fresh=True)
-            await session.release()
+            if await self._try_list(session, task, layout):
+                await session.release()
         finally:
             head_end.heard(
                 meter=task.meter, client=head_end.settings.collect_client, counter=session.received_counter
@@ -128,13 +137,25 @@ class Collector:
     async def _ask(
         self, session: MeterSession, task: Task, layout: Layout, *, is_fresh: bool = False
     ) -> Collected:
-        owed = task.owed
-        drift_s, numbers = await self._ask_clock(session, None if is_fresh else layout)
-        buffer = await session.get(is15959.PROFILES["block-load"].buffer, _rows_of(owed))
-        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
-        shots = await self._ask_registers(session, task, layout, "daily")
-        if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
-            shots += await self._ask_registers(session, task, layout, "billing")
+        """
+        Return what the meter has of the days owed.
+
+        A layout that was read in this very session is not doubted.
+
+        :raises UnexpectedLayout: if its firmware is another than the layout's: columns of equal types may have moved.
+        """
+        profiles = _profiles(task.owed, layout)
+        clock, firmware, numbers, buffers = await self._ask_days(session, layout, profiles)
+        if not is_fresh and firmware is not None and not layout.is_of_firmware(firmware):
+            raise UnexpectedLayout(f"the meter has another firmware than model {layout.model}")
+        drift_s = clock_drift_s(clock, now=self._now)
+        if not buffers:
+            buffers = [await session.get(*asked) for asked in profiles.values()]
+        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffers[0])
+        shots: tuple[RegisterSnapshot, ...] = ()
+        for profile, buffer in zip(profiles, buffers, strict=True):
+            if profile in REGISTER_PROFILES:
+                shots += _registers(task, layout, profile, buffer)
         events, events_to = await self._ask_events(session, task, layout, numbers)
         return Collected(
             task=task,
@@ -148,39 +169,44 @@ class Collector:
             octets=session.octets,
         )
 
-    async def _ask_clock(
-        self, session: MeterSession, layout: Layout | None
-    ) -> tuple[int | None, tuple[int, ...]]:
+    async def _ask_days(
+        self, session: MeterSession, layout: Layout, profiles: Mapping[str, Asked]
+    ) -> tuple[bytes | None, bytes | None, tuple[int, ...], list[bytes]]:
         """
-        Return how far the meter's clock is ahead [s], and the sequence numbers of its event logs.
+        Return the meter's clock, firmware and numbers of event logs, and the buffers of the profiles.
 
-        A layout that was read in this very session is not doubted.
-
-        :raises UnexpectedLayout: if its firmware is another than the layout's: columns of equal types may have moved.
+        A model that gives lists gives all of it in one round trip; of another there are no buffers yet.
         """
-        clock, firmware, *numbers = await session.get_list((is15959.CLOCK_TIME, FIRMWARE_NOW, *EVENT_NUMBERS))
-        if layout is not None and firmware is not None and not layout.is_of_firmware(firmware):
-            raise UnexpectedLayout(f"the meter has another firmware than model {layout.model}")
-        return clock_drift_s(clock, now=self._now), tuple(_whole(number) for number in numbers)
+        together = self.layouts.get(layout.model, layout).gives_lists
+        asked = (*ASKED_FIRST, *profiles.values()) if together else ASKED_FIRST
+        try:
+            answers = await session.get_list(asked)
+        except (AccessRefused, LocalProtocolError):
+            if not together:
+                raise
+            answers = (*await session.get_list(ASKED_FIRST), *(None for _ in profiles))
+        clock, firmware, *numbers = answers[: len(ASKED_FIRST)]
+        buffers = [buffer for buffer in answers[len(ASKED_FIRST) :] if buffer is not None]
+        if len(buffers) < len(profiles):
+            buffers = []
+            if together:
+                self._remember(replace(self.layouts.get(layout.model, layout), gives_lists=False))
+        return clock, firmware, tuple(_whole(number) for number in numbers), buffers
 
-    async def _ask_registers(
-        self, session: MeterSession, task: Task, layout: Layout, profile: str
-    ) -> tuple[RegisterSnapshot, ...]:
-        """Return the daily or billing registers that close with the days owed."""
-        if not layout.has(profile):
-            return ()
-        plan = is15959.PROFILES[profile]
-        selection = _rows_of(task.owed) if plan.by_range else None
-        kind = RegisterKind.DAILY if profile == "daily" else RegisterKind.BILLING
-        found = snapshots(
-            meter=task.meter,
-            layout=layout,
-            profile=profile,
-            buffer=await session.get(plan.buffer, selection),
-            kind=kind,
-        )
-        span = _span(task.owed)
-        return tuple(shot for shot in found if span.start < shot.at <= span.end)
+    async def _try_list(self, session: MeterSession, task: Task, layout: Layout) -> bool:
+        """
+        Find out, once for a model, whether it gives profiles in a list: after a day is read, so that nothing is lost.
+
+        :return: whether the session may go on.
+        """
+        if layout.model in self._tried:
+            return True
+        self._tried.add(layout.model)
+        if self.layouts.get(layout.model, layout).gives_lists is not None:
+            return True
+        gives = await session.gives_list((*ASKED_FIRST, *_profiles(task.owed, layout).values()))
+        self._remember(replace(self.layouts.get(layout.model, layout), gives_lists=gives))
+        return gives
 
     async def _ask_events(
         self, session: MeterSession, task: Task, layout: Layout, numbers: tuple[int, ...]
@@ -226,6 +252,28 @@ class Collector:
             buffer=buffer,
             received_at=self._now,
         )
+
+
+def _profiles(owed: Owed, layout: Layout) -> dict[str, Asked]:
+    """Return what is asked of the profiles for the days owed, by profile; the block load comes first."""
+    names = ["block-load", "daily"]
+    if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
+        names.append("billing")
+    rows, plans = _rows_of(owed), is15959.PROFILES
+    return {
+        name: (plans[name].buffer, rows if plans[name].by_range else None)
+        for name in names
+        if name not in REGISTER_PROFILES or layout.has(name)
+    }
+
+
+def _registers(task: Task, layout: Layout, profile: str, buffer: bytes) -> tuple[RegisterSnapshot, ...]:
+    """Return the daily or billing registers that close with the days owed."""
+    found = snapshots(
+        meter=task.meter, layout=layout, profile=profile, buffer=buffer, kind=REGISTER_PROFILES[profile]
+    )
+    span = _span(task.owed)
+    return tuple(shot for shot in found if span.start < shot.at <= span.end)
 
 
 def _span(owed: Owed) -> Period:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
+from bijlighar.base.errors import BijligharError
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, DataAccess, Method, Selection, result_name
 from bijlighar.dlms.event import (
@@ -46,6 +48,8 @@ from bijlighar.headend.model import (
 from bijlighar.headend.tcp import MeterLink
 
 MAX_PDU = 65_535
+#: An attribute, and which of its rows.
+Asked: TypeAlias = tuple[Attribute, Selection | None]
 #: The control mode in the reading of a relay whose meter does not tell it.
 CONTROL_MODE_UNTOLD = -1
 #: Answers that mean "this meter has no such thing", not "something is wrong".
@@ -123,26 +127,40 @@ class MeterSession:
             raise self._refusal("a reading", answer)
         return self._data_of(attribute, answer)
 
-    async def get_list(self, attributes: Sequence[Attribute]) -> tuple[bytes | None, ...]:
+    async def get_list(self, asked: Sequence[Asked]) -> tuple[bytes | None, ...]:
         """
         Return the octets of several attributes in one round trip, or one by one where the meter knows no lists.
 
         :raises AccessRefused: if the meter refuses for another reason than having no such thing.
+        :raises LocalProtocolError: if the meter takes no request that is so long.
         """
-        asked = tuple((attribute, None) for attribute in attributes)
-        answer = await self._link.exchange(GetListRequest(attributes=asked))
+        answer = await self._link.exchange(GetListRequest(attributes=tuple(asked)))
         if isinstance(answer, GetListResult):
-            if len(answer.results) != len(attributes):
+            if len(answer.results) != len(asked):
                 raise GarbledAnswer(
-                    f"meter {self._name} answered a list of {len(attributes)} with another length; read it again"
+                    f"meter {self._name} answered a list of {len(asked)} with another length; read it again"
                 )
             return tuple(
-                self._data_of(attribute, result)
-                for attribute, result in zip(attributes, answer.results, strict=True)
+                [
+                    self._data_of(attribute, result)
+                    for (attribute, _), result in zip(asked, answer.results, strict=True)
+                ]
             )
         if not isinstance(answer, ServiceFailure):
             raise self._refusal("a list", answer)
-        return tuple([await self.get_if_any(attribute) for attribute in attributes])
+        return tuple([await self.get_if_any(attribute, selection) for attribute, selection in asked])
+
+    async def gives_list(self, asked: Sequence[Asked]) -> bool:
+        """Return whether the meter gives all of several attributes in one list; if not, it may have hung up."""
+        try:
+            answer = await self._link.exchange(GetListRequest(attributes=tuple(asked)))
+        except BijligharError:
+            return False
+        return (
+            isinstance(answer, GetListResult)
+            and len(answer.results) == len(asked)
+            and all(result.data is not None for result in answer.results)
+        )
 
     async def act(self, method: Method, parameters: bytes) -> int:
         """

@@ -117,6 +117,7 @@ class MeterLink(asyncio.Protocol):
         self._waiting: asyncio.Future[Event] | None = None
         self._lost = False
         self._heard_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the open connection."""
@@ -125,7 +126,11 @@ class MeterLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits that no answer will come."""
         self._lost = True
-        self._fail(ConnectionLost(f"{self._closed}{f' ({exc})' if exc else ''}"))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting is not None:
+            self._fail(ConnectionLost(f"{self._closed}{f' ({exc})' if exc else ''}"))
 
     def data_received(self, data: bytes) -> None:
         """Take octets, and hand the answer over once it is whole."""
@@ -154,7 +159,8 @@ class MeterLink(asyncio.Protocol):
             )
             self._fail(problem)
             return
-        self._write(association.data_to_send())
+        if association.has_data_to_send:
+            self._write(association.data_to_send())
         if isinstance(event, NeedData):
             return
         waiting = self._waiting
@@ -174,13 +180,13 @@ class MeterLink(asyncio.Protocol):
         self._waiting = waiting = self._loop.create_future()
         self._write(self.association.send(request))
         self._heard_at = self._loop.time()
-        self._timer = self._loop.call_later(self._answer_timeout_s, self._look_at_the_time)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._answer_timeout_s, self._look_at_the_time)
         try:
             answer: Event = await waiting
             return answer
         finally:
             self._waiting = None
-            self._timer.cancel()
 
     async def hang_up(self) -> None:
         """End the data link of a line that stays when we leave, and wait for the meter to have understood."""
@@ -214,6 +220,10 @@ class MeterLink(asyncio.Protocol):
         return f"the meter at {self._place} closed the connection; try again later"
 
     def _look_at_the_time(self) -> None:
+        """Give up a meter that is silent for too long; one timer serves all requests of a connection."""
+        self._timer = None
+        if self._waiting is None:
+            return
         left_s = self._heard_at + self._answer_timeout_s - self._loop.time()
         if left_s > 0.001:
             self._timer = self._loop.call_later(left_s, self._look_at_the_time)

@@ -13,8 +13,8 @@ SLOW_OCTETS, SLOW_PAUSE_S = 60, 0.05
 DELAY_S = 0.15
 #: The share of answers that never come on a lossy line, and of those that come garbled.
 LOST_SHARE, GARBLED_SHARE = 0.1, 0.3
-#: A meter that reboots hangs up after its third answer and is away for so long [s].
-ANSWERS_BEFORE_REBOOT, AWAY_S = 3, 1.0
+#: A meter that reboots hangs up after its first answer and is away for so long [s].
+ANSWERS_BEFORE_REBOOT, AWAY_S = 1, 1.0
 #: The connections that one modem holds for all meters behind it.
 MODEM_CONNECTIONS = 4
 #: What an answer takes more through a gateway [s], what the gateway carries for all meters behind it [octets/s], and

@@ -84,7 +84,7 @@ FAULT_WORDS: Mapping[str, Words] = MappingProxyType(
         "reversed_ct": Words(
             hi="उलटा CT: कम यूनिट गिनता है", en="has a current transformer the wrong way round"
         ),
-        "reboot": Words(hi="सत्र के बीच में रीबूट", en="reboots after three answers and is away for a second"),
+        "reboot": Words(hi="सत्र के बीच में रीबूट", en="reboots after its first answer and is away for a second"),
         "other_firmware": Words(
             hi="दूसरा फ़र्मवेयर: कॉलम दूसरे क्रम में", en="has another firmware, with load columns in another order"
         ),
