@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import TypeAlias
 
 from bijlighar.dlms import axdr
@@ -117,7 +118,7 @@ CLOCK = CaptureObject(class_id=8, obis=Obis.parse("0.0.1.0.0.255"))
 _CLOCK_TAGS = (axdr.Tag.OCTET_STRING, axdr.Tag.DATE_TIME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ByRange:
     """Rows whose `clock` column lies in [lower, upper] (12-octet COSEM times); columns empty: all."""
 
@@ -128,6 +129,10 @@ class ByRange:
 
     def encode(self) -> bytes:
         """Return the access selector and its parameters."""
+        return self._octets
+
+    @cached_property
+    def _octets(self) -> bytes:  # the same range is asked of many meters
         return b"\x01" + axdr.structure(
             self.clock.encode(),
             axdr.octet_string(self.lower),

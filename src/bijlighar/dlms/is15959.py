@@ -8,6 +8,7 @@ and uses the columns here for names and words; a simulated meter captures exactl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ CONTROL_STATES: Mapping[int, str] = {0: "disconnected", 1: "connected", 2: "read
 REMOTE_RECONNECT_MODES = (2, 4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """
     A profile of class 7.
@@ -135,29 +136,29 @@ class Profile:
     stamped_at_end: bool
     words: Words
 
-    @property
+    @cached_property
     def buffer(self) -> Attribute:
         """Return the attribute of the rows."""
         return Attribute(class_id=PROFILE_GENERIC, obis=self.obis, index=2)
 
-    @property
+    @cached_property
     def captured(self) -> Attribute:
         """Return the attribute that lists the columns."""
         return Attribute(class_id=PROFILE_GENERIC, obis=self.obis, index=3)
 
-    @property
+    @cached_property
     def period(self) -> Attribute:
         """Return the attribute of the capture period [s]."""
         return Attribute(class_id=PROFILE_GENERIC, obis=self.obis, index=4)
 
-    @property
+    @cached_property
     def scaler_buffer(self) -> Attribute | None:
         """Return the attribute of the scalers and units."""
         if self.scaler_obis is None:
             return None
         return Attribute(class_id=PROFILE_GENERIC, obis=self.scaler_obis, index=2)
 
-    @property
+    @cached_property
     def scaler_captured(self) -> Attribute | None:
         """Return the attribute that lists what the scalers belong to."""
         if self.scaler_obis is None:

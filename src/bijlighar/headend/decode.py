@@ -6,7 +6,7 @@ current their sum.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -58,6 +58,13 @@ class Table:
     columns: tuple[LayoutColumn, ...]
     stamps: Integers
     rows: shape.Rows | None
+    _places: dict[tuple[str, int], int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        places = {
+            (column.obis, column.attribute): place for place, column in reversed([*enumerate(self.columns)])
+        }
+        object.__setattr__(self, "_places", places)
 
     @property
     def count(self) -> int:
@@ -66,12 +73,12 @@ class Table:
 
     def values(self, obis: str, *, attribute: int = 2, target: int = 0) -> Integers | None:
         """Return a column in the unit of ten to the power `target`, None if there is none, `ABSENT` where null."""
-        for place, column in enumerate(self.columns):
-            if column.obis == obis and column.attribute == attribute:
-                return (
-                    np.empty(0, np.int64) if self.rows is None else _scaled(self.rows, place, column, target)
-                )
-        return None
+        place = self._places.get((obis, attribute))
+        if place is None:
+            return None
+        if self.rows is None:
+            return np.empty(0, np.int64)
+        return _scaled(self.rows, place, self.columns[place], target)
 
 
 def read_table(buffer: bytes, *, columns: Sequence[LayoutColumn], period_s: int = 0) -> Table:
@@ -125,11 +132,15 @@ def block_delivery(*, meter: str, layout: Layout, buffer: bytes) -> Delivery:
     if undated:
         values = {channel: column[dated] for channel, column in values.items()}
         unreadable.append(f"{undated} rows of the block load have no time")
-    for channel, column in values.items():
-        wild = (np.abs(column) > VALUE_LIMIT) & (column != ABSENT)
-        if wild.any():
-            values[channel] = np.where(wild, np.int64(ABSENT), column)
-            unreadable.append(f"{int(wild.sum())} values of {channel} are beyond any meter's range")
+    all_values = np.array([*values.values()])
+    wild_values = (np.abs(all_values) > VALUE_LIMIT) & (all_values != ABSENT)
+    if wild_values.any():
+        values = dict(zip(values, np.where(wild_values, np.int64(ABSENT), all_values), strict=True))
+        unreadable += [
+            f"{count} values of {channel} are beyond any meter's range"
+            for channel, count in zip(values, wild_values.sum(axis=1).tolist(), strict=True)
+            if count
+        ]
     return Delivery(
         meter=meter,
         minutes=minutes,
@@ -150,15 +161,18 @@ def snapshots(
     :raises RemoteProtocolError: if the buffer is no array of rows.
     """
     table = read_table(buffer, columns=layout.columns(profile))
-    columns = {name: table.values(code) for name, code in REGISTERS.items()}
-    energy = columns["wh_import"]
-    if energy is None:
+    columns = {
+        name: values.tolist()
+        for name, code in REGISTERS.items()
+        if (values := table.values(code)) is not None
+    }
+    if "wh_import" not in columns:
         raise UnexpectedLayout(f"the {profile} profile of meter {meter} has no imported energy")
     found: list[RegisterSnapshot] = []
     for row, stamp in enumerate(table.stamps.tolist()):
-        if stamp == ABSENT or energy[row] == ABSENT:
+        if ABSENT in (stamp, columns["wh_import"][row]):
             continue
-        cells = {name: _cell(column, row) for name, column in columns.items()}
+        cells = {name: values[row] for name, values in columns.items() if values[row] != ABSENT}
         found.append(
             RegisterSnapshot(meter=meter, at=moment_of(stamp), kind=kind, origin=Origin.METER, **cells)
         )
@@ -180,24 +194,22 @@ def log_events(
     if code is None:
         raise UnexpectedLayout(f"the event log {profile} of meter {meter} has no event code")
     others = [
-        (column, values)
+        (column.obis, column.scaler, values.tolist())
         for column in table.columns
         if column.obis not in (*CLOCK_CODES, codes[0]) and column.attribute == 2
         if (values := table.values(column.obis, target=column.scaler)) is not None
     ]
     events: list[MeterEvent] = []
-    for row, stamp in enumerate(table.stamps.tolist()):
-        if stamp == ABSENT or code[row] == ABSENT:
+    for row, (stamp, number) in enumerate(zip(table.stamps.tolist(), code.tolist(), strict=True)):
+        if ABSENT in (stamp, number):
             continue
         detail = {
-            column.obis: _shown(int(values[row]), column.scaler)
-            for column, values in others
-            if values[row] != ABSENT
+            obis: _shown(values[row], scaler) for obis, scaler, values in others if values[row] != ABSENT
         }
         events.append(
             MeterEvent(
                 meter=meter,
-                code=int(code[row]),
+                code=number,
                 at=moment_of(stamp),
                 family=family,
                 origin="log",
@@ -284,12 +296,6 @@ def _together(columns: Sequence[Integers], *, mean: bool) -> Integers:
     if mean:
         total = (total + count // 2) // np.maximum(count, 1)
     return np.where(count > 0, total, np.int64(ABSENT))
-
-
-def _cell(column: Integers | None, row: int) -> int | None:
-    if column is None or column[row] == ABSENT:
-        return None
-    return int(column[row])
 
 
 def _shown(value: int, scaler: int) -> int | float:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Period, date_of
 from bijlighar.dlms import axdr, is15959
-from bijlighar.dlms.cosem import Attribute, ByRange
+from bijlighar.dlms.cosem import Attribute
 from bijlighar.dlms.errors import LocalProtocolError
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend import contact, session_store
@@ -41,6 +42,8 @@ NO_NUMBER = -1
 LOG_REACH = timedelta(days=45)
 LOG_OVERLAP = timedelta(days=1)
 CLOCK_AHEAD = timedelta(days=1)
+#: Nearly all meters owe the same days, which are worked out once.
+OWED_MAX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,15 +259,17 @@ class Collector:
 
 def _profiles(owed: Owed, layout: Layout) -> dict[str, Asked]:
     """Return what is asked of the profiles for the days owed, by profile; the block load comes first."""
+    return {name: asked for name, asked in _days_asked(owed) if name == "block-load" or layout.has(name)}
+
+
+@lru_cache(maxsize=OWED_MAX)
+def _days_asked(owed: Owed) -> tuple[tuple[str, Asked], ...]:
     names = ["block-load", "daily"]
     if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
         names.append("billing")
-    rows, plans = _rows_of(owed), is15959.PROFILES
-    return {
-        name: (plans[name].buffer, rows if plans[name].by_range else None)
-        for name in names
-        if name not in REGISTER_PROFILES or layout.has(name)
-    }
+    span, plans = _span(owed), is15959.PROFILES
+    rows = is15959.between(span.start, span.end)  # a row at midnight belongs to the day before it
+    return tuple((name, (plans[name].buffer, rows if plans[name].by_range else None)) for name in names)
 
 
 def _registers(task: Task, layout: Layout, profile: str, buffer: bytes) -> tuple[RegisterSnapshot, ...]:
@@ -276,14 +281,9 @@ def _registers(task: Task, layout: Layout, profile: str, buffer: bytes) -> tuple
     return tuple(shot for shot in found if span.start < shot.at <= span.end)
 
 
+@lru_cache(maxsize=OWED_MAX)
 def _span(owed: Owed) -> Period:
     return Period.of_local_days(date_of(owed.first), date_of(owed.last))
-
-
-def _rows_of(owed: Owed) -> ByRange:
-    """Return the rows that are stamped in the days owed; a row at midnight belongs to the day before it."""
-    span = _span(owed)
-    return is15959.between(span.start, span.end)
 
 
 def _whole(data: bytes | None) -> int:

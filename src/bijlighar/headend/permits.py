@@ -73,20 +73,22 @@ class Permits:
             gateway=gateway,
             let_in=asyncio.get_running_loop().create_future(),
         )
-        late = TooLate(f"no place to speak with meter {meter} came free in time; nothing was sent, ask again")
         if wait_s is not None and wait_s < 0:
-            raise late
+            raise _late(meter)
         insort(self._waiting, waiter)
         self._let_in()
         try:
-            async with asyncio.timeout(wait_s):
+            if wait_s is None:
                 await waiter.let_in
+            else:
+                async with asyncio.timeout(wait_s):
+                    await waiter.let_in
         except BaseException as problem:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
             else:
                 self._give_back(waiter)  # it was let in at the very moment at which it gave up
-            raise (late if isinstance(problem, TimeoutError) else problem) from None
+            raise (_late(meter) if isinstance(problem, TimeoutError) else problem) from None
         try:
             yield
         finally:
@@ -116,3 +118,7 @@ class Permits:
             return False
         through = 0 if waiter.gateway is None else self._through[waiter.gateway]
         return through < self._gateway_places + is_urgent
+
+
+def _late(meter: str) -> TooLate:
+    return TooLate(f"no place to speak with meter {meter} came free in time; nothing was sent, ask again")
