@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bijlighar.dlms import axdr, xdlms
+from bijlighar.dlms import axdr, wrapper, xdlms
 from bijlighar.dlms.ciphering import Envelope, Form
 from bijlighar.dlms.errors import (
     Forged,
@@ -321,6 +321,20 @@ class TestClient:
         assert (
             type(refused(pair.client, with_length(bytes.fromhex("0001000100200000"), plain))) is Unprotected
         )
+
+    def test_refuses_a_meter_that_takes_no_message_as_long_as_the_proof(self):
+        client = Pair(client_security(mechanism=Mechanism.HLS5, ciphered=False)).client
+        client.send(AssociationRequest())
+        aare = bytes.fromhex(  # found by the fuzzer: a server whose largest message has six octets
+            "614aa109060760857405080101a203020100a305a10302010e88020780890760857405080205"
+            "aa12801001010101010101010101010101010101be10040e0800065f1f0400010e0600060000"
+        )
+        client.receive_data(wrapper.encode(aare, source=1, destination=32))
+
+        with pytest.raises(Malformed):
+            client.next_event()
+
+        assert client.state is State.IDLE
 
     def test_refuses_a_meter_that_skips_the_proof(self):
         pair = Pair(

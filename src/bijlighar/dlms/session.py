@@ -15,7 +15,13 @@ from bijlighar.dlms.answering import ServerExchange
 from bijlighar.dlms.asking import ClientExchange
 from bijlighar.dlms.ciphering import Envelope, Opened
 from bijlighar.dlms.cosem import ActionOutcome
-from bijlighar.dlms.errors import PeerNotProven, RemoteProtocolError, Unexpected
+from bijlighar.dlms.errors import (
+    LocalProtocolError,
+    Malformed,
+    PeerNotProven,
+    RemoteProtocolError,
+    Unexpected,
+)
 from bijlighar.dlms.event import (
     NEED_DATA,
     ActionRequest,
@@ -159,7 +165,12 @@ class Association(Sender):
         self._accepted = answer
         request = ActionRequest(method=REPLY_TO_HLS, parameters=handshake.proof())
         self._client_exchange = ClientExchange(request=request, invoke=self._next_invoke(), room=self._room)
-        self._begin(self._client_exchange.first())
+        try:
+            proof = self._client_exchange.first()
+        except LocalProtocolError as problem:
+            self._abort()
+            raise Malformed(f"the peer takes messages of {answer.max_pdu} octets: {problem}") from None
+        self._begin(proof)
         self._state = self._check_remote_step(Step.PROVE)
         return None
 
