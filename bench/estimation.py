@@ -25,6 +25,8 @@ BEFORE_DAYS, AFTER_DAYS = 28, 3
 HALF_HOURS = 48
 #: Fading of the interpolation in the optimally weighted average, tuned like ours.
 OWA_REACH = 3.0
+#: A meter without a past: so many half-hours of it are known, and so many homes share its transformer.
+NEW_KNOWN, GROUP = 12, 20
 NAMES = ("linear", "same day last week", "optimally weighted average", "ours")
 
 
@@ -115,6 +117,50 @@ def measure(data: np.ndarray, length: int, rounds: int) -> dict[str, dict[str, f
     }
 
 
+def measure_newcomers(data: np.ndarray) -> dict[str, dict[str, float]]:
+    """
+    Mean absolute error for meters without a past, beside neighbours: home by home in groups that share a transformer.
+
+    Each home is hung at noon of a seeded day, known for `NEW_KNOWN` half-hours and then silent for the rest of that
+    day and the next. The flat mean of what is known stands beside; with registers both sum to the truth.
+    """
+    draw = np.random.default_rng([SEED, NEW_KNOWN])
+    errors: dict[str, dict[str, float]] = {
+        kind: {"flat mean": 0.0, "neighbours": 0.0} for kind in ("alone", "registers")
+    }
+    count = 0
+    noon, days = HALF_HOURS // 2, data.shape[1] // HALF_HOURS
+    for first in range(0, len(data) - GROUP + 1, GROUP):
+        group = data[first : first + GROUP, : days * HALF_HOURS].reshape(GROUP, days, HALF_HOURS)
+        for row in range(GROUP):
+            day = int(draw.integers(BEFORE_DAYS, days - 2))
+            own = group[row, day : day + 2]
+            known = np.full((1, 2, HALF_HOURS), ABSENT, dtype=np.int64)
+            known[0, 0, noon : noon + NEW_KNOWN] = own[0, noon : noon + NEW_KNOWN]
+            targets = np.zeros(known.shape, dtype=np.bool_)
+            targets[0, 0, noon + NEW_KNOWN :] = targets[0, 1] = True
+            others = np.delete(group[:, day : day + 2], row, axis=0)
+            truth = own[targets[0]]
+            total = int(truth.sum())
+            flat = np.full(len(truth), own[0, noon : noon + NEW_KNOWN].mean())
+            found = estimate(
+                known=known,
+                targets=targets,
+                registers=np.full((1, 3), ABSENT, dtype=np.int64),
+                elsewhere=np.zeros((1, 2), dtype=np.int64),
+                history_days=BEFORE_DAYS,
+                tolerance=np.ones(1, dtype=np.int64),
+                neighbours=(others.sum(axis=0) * 1_000 // len(others))[None],
+            ).values[targets]
+            for name, values in (("flat mean", flat), ("neighbours", found)):
+                errors["alone"][name] += float(np.abs(values - truth).sum())
+                errors["registers"][name] += float(np.abs(scaled(values, total) - truth).sum())
+            count += len(truth)
+    return {
+        kind: {name: round(total / count, 1) for name, total in told.items()} for kind, told in errors.items()
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -128,8 +174,18 @@ def main() -> int:
     first, last = (int(place) for place in options.homes.split("-"))
     data = homes(options.file, first, last)
     result = {length: measure(data, length, rounds) for length, rounds in CLASSES.items()}
+    newcomers = measure_newcomers(data)
     if options.format == "json":
-        print(json.dumps({"seed": SEED, "homes": options.homes, "mean_absolute_error_wh": result}))
+        print(
+            json.dumps(
+                {
+                    "seed": SEED,
+                    "homes": options.homes,
+                    "mean_absolute_error_wh": result,
+                    "newcomers_mean_absolute_error_wh": newcomers,
+                }
+            )
+        )
         return 0
     columns = (*NAMES, "bias of ours [%]")
     print("| half-hours | registers | " + " | ".join(columns) + " |")
@@ -138,6 +194,12 @@ def main() -> int:
         for kind, told in kinds.items():
             cells = " | ".join(f"{told[name]:.1f}" for name in columns)
             print(f"| {length} | {'yes' if kind == 'registers' else 'no'} | {cells} |")
+    print()
+    print("| meters without a past, registers | flat mean | neighbours |")
+    print("|---|---|---|")
+    for kind, told in newcomers.items():
+        cells = " | ".join(f"{error:.1f}" for error in told.values())
+        print(f"| {'yes' if kind == 'registers' else 'no'} | {cells} |")
     return 0
 
 

@@ -142,6 +142,59 @@ class TestEstimate:
         assert found.values[targets].sum() == 500
 
 
+class TestEstimateByNeighbours:
+    """A meter that was hung on day 30; the mean of its neighbours is known of every day."""
+
+    def estimate(
+        self, known: np.ndarray, targets: np.ndarray, neighbours: np.ndarray, *, total: int | None = None
+    ) -> Estimates:
+        registers = np.full((1, DAYS + 1), ABSENT, dtype=np.int64)
+        if total is not None:
+            registers[0, 30], registers[0, 31] = 1_000, 1_000 + total
+        return estimate(
+            known=known,
+            targets=targets,
+            registers=registers,
+            elsewhere=np.zeros((1, DAYS), dtype=np.int64),
+            history_days=28,
+            tolerance=np.array([34]),
+            neighbours=neighbours,
+        )
+
+    def test_keeps_the_proportion_in_which_both_stand(self):
+        neighbours, known = window() * 1_000, np.full((1, DAYS, 48), ABSENT, dtype=np.int64)
+        known[0, 30, :20] = window()[0, 30, :20] * 3
+
+        found = self.estimate(known, gap((30, 20), (31, 0)), neighbours)
+
+        assert found.values[0, 30, 20:].tolist() == (window()[0, 30, 20:] * 3).tolist()
+        assert set(found.methods[0, 30, 20:].tolist()) == {Method.NEIGHBOURS}
+
+    def test_takes_their_shape_alone_where_only_a_register_is_known(self):
+        neighbours, known = window() * 1_000, np.full((1, DAYS, 48), ABSENT, dtype=np.int64)
+
+        found = self.estimate(known, gap((30, 0), (31, 0)), neighbours, total=9_600)
+
+        assert found.values[0, 30].sum() == 9_600
+        wanted = window()[0, 30] * 9_600 / window()[0, 30].sum()
+        assert np.abs(found.values[0, 30] - wanted).max() <= 1
+
+    def test_makes_nothing_up_where_nothing_of_the_meter_is_known(self):
+        known = np.full((1, DAYS, 48), ABSENT, dtype=np.int64)
+
+        found = self.estimate(known, gap((30, 0), (31, 0)), window() * 1_000)
+
+        assert (found.values == ABSENT).all()
+        assert not found.methods.any()
+
+    def test_asks_no_neighbour_where_the_meter_has_days_of_its_own(self):
+        known, targets = window(), gap((30, 0), (31, 0))
+
+        with_them = self.estimate(known, targets, window(4) * 5_000)
+
+        assert with_them.values.tolist() == run(known, targets).values.tolist()
+
+
 class TestDistribute:
     @given(st.integers(0, 10**12), st.lists(st.integers(0, 10**9), min_size=1, max_size=60))
     def test_is_exact_and_near_its_weights(self, total: int, weights: list[int]):

@@ -74,6 +74,18 @@ def told(findings: Sequence[ValidationFinding]) -> Sequence[ValidationFinding]:
     return tuple(finding for finding in findings if finding.rule is not Rule.FLAT_RUN)
 
 
+def hang_under(database: Database, transformer: str, *, meters: int, first: int = 1) -> None:
+    """Hang communicating meters H1, H2 and so on under a transformer, since the day in question."""
+    head, since = REGISTRY.splitlines()[0], date_of(DAY)
+    lines = [
+        f"A{number},Mina,LV-1.2,urban,20000,UPH{number},H{number},single-phase,"
+        f"tcp://127.0.0.1:4059?server={number + 10},{transformer},F1,R,,{since}"
+        for number in range(first, first + meters)
+    ]
+    with database.write() as connection:
+        registry.import_registry(connection, text="\n".join((head, *lines)) + "\n", now=at(DAY))
+
+
 def fill(database: Database, first: int, last: int, value: int = 100, meter: str = "M1") -> None:
     """Whole days of a constant value, brought and validated a day later."""
     bring(database, delivery([value] * 48 * (last - first + 1), day=first, meter=meter), day=last + 1)
@@ -152,6 +164,35 @@ class TestValidateNew:
         assert half.quality[0].tolist() == [Quality.VALID] * 24 + [Quality.ESTIMATED] * 24
         (gap,) = found(database, DAY + 1, DAY + 3)
         assert gap.intervals == 24 + 48
+
+    def test_follows_the_neighbours_where_a_new_meter_has_no_past(self, database: Database):
+        shape = [100 + 10 * slot for slot in range(48)]
+        hang_under(database, "T2", meters=5)
+        for number in range(1, 5):
+            values = [value * number for value in shape] * 2
+            bring(database, delivery(values, day=DAY, meter=f"H{number}"), day=DAY + 2)
+        # Half of a neighbour's mean of 2.5 times the shape, until noon of its first day; then it is silent.
+        bring(database, delivery([value * 5 // 4 for value in shape[:24]], day=DAY, meter="H5"), day=DAY + 2)
+
+        run(database, DAY + 5)
+
+        after = block(database, DAY, "H5")
+        assert set(after.quality[0, 24:].tolist()) == {Quality.ESTIMATED}
+        assert np.abs(after.values["wh_import"][0, 26:] - np.array(shape[26:]) * 5 // 4).max() <= 2
+        gap = next(each for each in found(database, DAY) if each.meter == "H5")
+        assert "neighbours under the same transformer" in reason(gap).en
+        assert "पड़ोसी" in reason(gap).hi
+
+    def test_follows_no_neighbours_of_another_transformer(self, database: Database):
+        hang_under(database, "T2", meters=4)
+        hang_under(database, "T3", meters=1, first=5)
+        for number in range(1, 5):
+            bring(database, delivery([500] * 96, day=DAY, meter=f"H{number}"), day=DAY + 2)
+        bring(database, delivery([100] * 24, day=DAY, meter="H5"), day=DAY + 2)
+
+        run(database, DAY + 5)
+
+        assert block(database, DAY, "H5").values["wh_import"][0, 24:].tolist() == [ABSENT] * 24
 
     def test_estimates_nothing_for_a_meter_read_by_hand(self, database: Database):
         bring(database, delivery([100] * 96, day=DAY, meter="M2"), day=DAY + 2)

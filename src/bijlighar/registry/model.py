@@ -194,6 +194,7 @@ class MeterHanging(NamedTuple):
     minutes: int
     category: str | None
     sanctioned_w: int | None
+    transformer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -368,6 +368,7 @@ def meter_hangings(connection: Connection) -> list[MeterHanging]:
             hung.minutes,
             _account.c.category,
             _account.c.sanctioned_w,
+            hung.transformer,
         )
         .outerjoin(_account, _account.c.number == hung.account)
         .order_by(hung.usage_point, hung.from_at)

@@ -32,7 +32,7 @@ class Hangings:
     place: the row of each meter in the columns; their last row stands for every other meter. load_w: the sanctioned
     load as the meter measures it (divided by its multiplier) [W], 0 where it is not known; ratio: the multiplier;
     talks: it communicates; since_ever: not known since when it hangs; first_span: the earliest span; again: it was
-    hung more than once.
+    hung more than once. transformer: by meter, that of its last hanging; under: by transformer, who communicates.
     """
 
     spans: Mapping[str, tuple[tuple[int, int], ...]]
@@ -49,6 +49,8 @@ class Hangings:
     categories: tuple[str, ...]
     first_span: Integers
     again: Flags
+    transformer: Mapping[str, str]
+    under: Mapping[str, tuple[str, ...]]
 
     def rows(self, meters: Sequence[str]) -> Integers:
         """Return the row of each meter in the columns."""
@@ -115,7 +117,8 @@ class Window:
     """
     The measured past of the meters in question: (meters, days, intervals) from `first_day`, by channel of energy.
 
-    elsewhere: what rows of the other interval length hold on a day [Wh]; registers: (meters, days + 1).
+    elsewhere: what rows of the other interval length hold on a day [Wh]; registers: (meters, days + 1); neighbours:
+    the mean import of those under the same transformer [thousandths of a Wh], of meters without a past of their own.
     """
 
     meters: tuple[str, ...]
@@ -123,6 +126,7 @@ class Window:
     known: Mapping[str, Integers]
     elsewhere: Mapping[str, Integers]
     registers: Mapping[str, Integers]
+    neighbours: Integers | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,7 +2,8 @@
 Estimation: like days and the edges of the gap, brought to the register difference where registers are known. Pure.
 
 The order of methods: at the edges of a gap, interpolation between the intervals beside it, whose weight fades with
-the distance; else the days before and after, the nearer and those of the same weekday weighing more; else the
+the distance; else the days before and after, the nearer and those of the same weekday weighing more; else the mean
+of the neighbours at that time, in the proportion in which meter and neighbours stand where both are known; else the
 meter's mean. Alone, the weighted median of the days stands, for it errs least; where a register tells the sum, their
 weighted mean gives the shape. `bench/estimation.py` measures both.
 
@@ -35,6 +36,8 @@ MEDIAN_TENTHS = 6
 #: stand alone, and of the shape that a register's difference is shared by.
 EDGE_SHARES: Integers = np.array([485, 294, 179, 108, 66, 40, 24, 15, 0], dtype=np.int64)
 SHAPE_SHARES: Integers = np.array([717, 513, 368, 264, 189, 135, 97, 69, 50, 36, 26, 18, 0], dtype=np.int64)
+#: So many intervals must be known of a meter and its neighbours before their proportion is believed.
+COMMON_MIN = 4
 #: So near to a side the line is named as the method.
 LINEAR_REACH = 2
 ABSENT_LAST = int(np.iinfo(np.int64).max)
@@ -57,14 +60,16 @@ def estimate(
     elsewhere: Integers,
     history_days: int,
     tolerance: Integers,
+    neighbours: Integers | None = None,
 ) -> Estimates:
     """
     Estimate the target intervals from the known ones.
 
     Between two midnights whose registers are known and that enclose targets, the estimates sum, with the known
     intervals and what is known `elsewhere` (meters, days) [Wh], to the register difference exactly, unless the known
-    ones alone exceed it by more than `tolerance` (by meter) [Wh a day]. An interval without any past stays absent,
-    unless a register tells its sum.
+    ones alone exceed it by more than `tolerance` (by meter) [Wh a day]. `neighbours` is the mean of the meters beside
+    (meters, days, intervals) [thousandths of a Wh]. An interval without any past stays absent, unless a register
+    tells its sum.
     """
     known = np.where(targets, ABSENT, known)
     values = np.full(known.shape, ABSENT, dtype=np.int64)
@@ -78,6 +83,8 @@ def estimate(
         meter, day = rows[:, 0], rows[:, 1]
         middle, mean, methods[meter, day] = profile(known, meter, day, history_days)
         weights[meter, day], shapes[meter, day] = middle, mean
+    if neighbours is not None:
+        _follow(neighbours, known=known, targets=targets, weights=weights, shapes=shapes, methods=methods)
     weights = blended(weights, known, targets, methods, EDGE_SHARES)
     shapes = blended(shapes, known, targets, methods, SHAPE_SHARES)
     methods[~targets] = Method.NONE
@@ -99,6 +106,7 @@ def estimate(
         values[part][chosen] = shares
         scaled[part] |= chosen
         methods[part][chosen & (methods[part] == Method.NONE)] = Method.FLAT
+    methods[values == ABSENT] = Method.NONE
     return Estimates(values=values, methods=methods, scaled=scaled)
 
 
@@ -130,6 +138,37 @@ def profile(
     flat = _mean(values.sum(axis=(1, 2)), present.sum(axis=(1, 2)))[:, None]
     methods[(methods == Method.NONE) & (flat != ABSENT)] = Method.FLAT
     return np.where(middle == ABSENT, flat, middle), np.where(mean == ABSENT, flat, mean), methods
+
+
+def _follow(
+    neighbours: Integers,
+    *,
+    known: Integers,
+    targets: Flags,
+    weights: Integers,
+    shapes: Integers,
+    methods: Qualities,
+) -> None:
+    """
+    Let intervals without a like day of their own follow the neighbours: `weights`, `shapes`, `methods` are changed.
+
+    A meter of which too little is known beside them only takes their shape, for a register's difference.
+    """
+    told = neighbours != ABSENT
+    lonely = targets & told & ((methods == Method.NONE) | (methods == Method.FLAT))
+    for meter in np.flatnonzero(lonely.any(axis=(1, 2))).tolist():
+        chosen = lonely[meter]
+        both = (known[meter] != ABSENT) & told[meter]
+        theirs = int(neighbours[meter][both].sum())
+        if both.sum() >= COMMON_MIN and theirs > 0:
+            own = max(int(known[meter][both].sum()), 0) * PROFILE_SCALE
+            followed = [value * own // theirs for value in neighbours[meter][chosen].tolist()]
+            weights[meter][chosen] = shapes[meter][chosen] = followed
+        elif not (known[meter] != ABSENT).any():
+            shapes[meter][chosen] = neighbours[meter][chosen]
+        else:
+            continue
+        methods[meter][chosen] = Method.NEIGHBOURS
 
 
 def day_weights(offsets: Integers, reach_days: int, weekday_times: int) -> Integers:

@@ -29,12 +29,15 @@ from bijlighar.validation.cases import (
     midnight_s,
 )
 from bijlighar.validation.edit_rules import standing
+from bijlighar.validation.estimation import PROFILE_SCALE
 from bijlighar.validation.hanging import FOREVER_S, NEVER_S
 from bijlighar.validation.model import ReadingEdit, ValidationSettings
 from bijlighar.validation.past import Past
 
 #: How many days after a gap are looked at where there are none before it.
 DAYS_AFTER = 7
+#: Neighbours are followed where so many measured, and so many are asked at most.
+NEIGHBOURS_MIN, NEIGHBOURS_MAX = 3, 60
 BOTH_LENGTHS = 15 + 30
 
 
@@ -99,6 +102,7 @@ def _gathered(
         last=max([int(days.max()), *(high - 1 for _, high in ends)]) + DAYS_AFTER,
         registers=registers,
     )
+    window = replace(window, neighbours=_neighbours(past, window, hung=hung, minutes=block.minutes))
     usual = _usual(cases, np.flatnonzero(spiky), window, settings)
     return replace(cases, window=window, usual=usual), registers
 
@@ -312,6 +316,45 @@ def _window(
     return Window(
         meters=tuple(meters), first_day=first, known=known, elsewhere=elsewhere, registers=registered
     )
+
+
+def _neighbours(past: Past, window: Window, *, hung: Hangings, minutes: int) -> Integers | None:
+    """Return the mean import beside each meter that has no past of its own at some time of day, None of no such."""
+    known = window.known["wh_import"]
+    alone = np.flatnonzero(~(known != ABSENT).any(axis=1).all(axis=1)).tolist()
+    places: dict[str, list[int]] = {}
+    for row in alone:
+        transformer = hung.transformer.get(window.meters[row])
+        if transformer is not None and len(hung.under.get(transformer, ())) > NEIGHBOURS_MIN:
+            places.setdefault(transformer, []).append(row)
+    if not places:
+        return None
+    found = np.full(known.shape, ABSENT, dtype=np.int64)
+    for transformer, rows in places.items():
+        beside = hung.under[transformer][:NEIGHBOURS_MAX]
+        total, count = _sums_under(past, window, meters=beside, minutes=minutes)
+        for row in rows:
+            own = (known[row] != ABSENT) & (window.meters[row] in beside)
+            others, theirs = count - own, total - np.where(own, known[row], 0)
+            mean = theirs * PROFILE_SCALE // np.maximum(others, 1)
+            found[row] = np.where(others >= NEIGHBOURS_MIN, mean, ABSENT)
+    return found
+
+
+def _sums_under(
+    past: Past, window: Window, *, meters: Sequence[str], minutes: int
+) -> tuple[Integers, Integers]:
+    """Return what some meters measured together in each interval of the window [Wh], and how many they were."""
+    shape = window.known["wh_import"].shape[1:]
+    total, count = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    last = window.first_day + shape[0] - 1
+    for block in past.days(meters=meters, first=window.first_day, last=last, channels=("wh_import",)):
+        if block.minutes == minutes:
+            values = block.channel("wh_import")
+            there = values >= 0
+            np.add.at(total, block.days - window.first_day, np.where(there, values, 0))
+            np.add.at(count, block.days - window.first_day, there)
+    return total, count
 
 
 def _usual(cases: Cases, rows: Integers, window: Window, settings: ValidationSettings) -> Integers:

@@ -1,6 +1,6 @@
 """Read who hung when, what communicates, which load is sanctioned, and which meter took which one's place."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +28,7 @@ def hangings(connection: Connection) -> Hangings:
     ratios: dict[str | None, int] = {}
     categories: dict[str | None, str] = {}
     one_phase: set[str | None] = set()
+    transformers: dict[str, str] = {}
     moved: dict[int, set[str]] = {}
     for hung in hangings_:
         meter = hung.meter
@@ -46,6 +47,8 @@ def hangings(connection: Connection) -> Hangings:
         if hung.meter_type == MeterType.SINGLE_PHASE:
             one_phase.add(meter)
         minutes[meter] = hung.minutes
+        if hung.transformer is not None:
+            transformers[meter] = hung.transformer
     talking = registry.communicating(connection)
     ordered = {meter: tuple(sorted(own)) for meter, own in spans.items()}
     names = sorted(spans.keys() | talking)
@@ -65,8 +68,19 @@ def hangings(connection: Connection) -> Hangings:
         one_phase=np.array([meter in one_phase for meter in every], dtype=np.bool_),
         categories=tuple(categories.get(meter, "") for meter in every),
         first_span=np.array(first, dtype=np.int64),
+        transformer=transformers,
+        under=_under(transformers, talking),
         again=np.array([len(ordered.get(meter, ())) > 1 for meter in names] + [False], dtype=np.bool_),
     )
+
+
+def _under(transformers: Mapping[str, str], talking: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return who communicates under each transformer."""
+    under: dict[str, list[str]] = {}
+    for meter, transformer in transformers.items():
+        if meter in talking:
+            under.setdefault(transformer, []).append(meter)
+    return {transformer: tuple(own) for transformer, own in under.items()}
 
 
 def _exchanges(hangings: Iterable[MeterHanging]) -> dict[tuple[str, int], tuple[str, bool]]:

@@ -135,6 +135,7 @@ def _estimated(
         elsewhere=window.elsewhere[channel],
         history_days=settings.history_days,
         tolerance=_tolerance(registers, known, settings),
+        neighbours=window.neighbours if channel == "wh_import" else None,
     )
     values = np.full(block.quality.shape, ABSENT, dtype=np.int64)
     methods = np.zeros(block.quality.shape, dtype=np.uint8)

@@ -60,7 +60,8 @@ class Method(IntEnum):
 
     LIKE_WEEKDAY: of the days before, the same weekday above all; LIKE_DAY: of the days before; DAYS_AFTER: of the
     days after; FLAT: the mean of all these days and all times of day; LINEAR: from the intervals beside the gap, and
-    the days before.
+    the days before; NEIGHBOURS: of the meters under the same transformer at that very time, where the meter has no
+    such day of its own.
     """
 
     NONE = 0
@@ -69,6 +70,7 @@ class Method(IntEnum):
     DAYS_AFTER = 3
     FLAT = 4
     LINEAR = 5
+    NEIGHBOURS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

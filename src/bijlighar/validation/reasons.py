@@ -13,6 +13,9 @@ _METHODS = {
     Method.DAYS_AFTER: Words(hi="बाद के दिनों", en="the days after"),
     Method.LINEAR: Words(hi="दोनों ओर के अंतरालों", en="the intervals beside the gap"),
     Method.FLAT: Words(hi="मीटर के कुल औसत", en="the meter's overall mean"),
+    Method.NEIGHBOURS: Words(
+        hi="उसी ट्रांसफ़ार्मर के पड़ोसी मीटरों", en="the neighbours under the same transformer"
+    ),
 }
 _SCALED = Words(hi="जोड़ रजिस्टर के अंतर से मिलाया गया", en="brought to the register difference")
 
