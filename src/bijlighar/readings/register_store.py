@@ -82,7 +82,9 @@ def merge_registers(
             keys=keys,
         )
         bulk.insert_rows(connection, table=register_table, columns=_COLUMNS, rows=fresh)
-        bulk.upsert_rows(connection, table=register_table, columns=_COLUMNS, rows=changed)
+        bulk.upsert_rows(
+            connection, table=register_table, columns=_COLUMNS, rows=changed, rising=("recorded_at",)
+        )
     return written
 
 
