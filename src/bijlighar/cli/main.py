@@ -47,6 +47,8 @@ BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("registry", "keys"): ("keys", "keys"),
     ("readings", "export"): ("readings_export", "export"),
     ("readings", "edit"): ("readings_edit", "edit"),
+    ("readings", "seal"): ("readings_seal", "seal"),
+    ("readings", "retention"): ("readings_retention", "retention"),
 }
 
 

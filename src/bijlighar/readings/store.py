@@ -50,7 +50,7 @@ from bijlighar.storage.packed import CODE_BITS
 from bijlighar.storage.schema import Moment, Whole, metadata
 
 METERS_PER_SELECT = 500
-#: A writer that waited for another one's turn may name an earlier moment; a version is not told before its forerunner.
+#: A writer that waited its turn may name an earlier moment; no version is told before the one it follows.
 RISING = ("recorded_at",)
 
 

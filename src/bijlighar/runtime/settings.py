@@ -81,6 +81,12 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "The contract with the operator of the meters: a file, relative to the home; empty = the shipped one.",
     ),
+    Setting(
+        "retention.interval_months",
+        0,
+        "How many whole months before this one keep their intervals; what is older may be removed by hand once it is "
+        "sealed and archived, registers never; 0 = everything is kept.",
+    ),
     Setting("billing.bill_from_day", 3, "Day of the next month from which a month is billed."),
     Setting("policy", "", "The arrears policy: a file, relative to the home; empty = the shipped one."),
     Setting(
