@@ -6,6 +6,22 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from bijlighar.balance.cases import CASE_EVENT_NAMES as CASE_EVENT_NAMES
+from bijlighar.balance.cases import CASE_FINDING_NAMES as CASE_FINDING_NAMES
+from bijlighar.balance.cases import CASE_ORIGIN_NAMES as CASE_ORIGIN_NAMES
+from bijlighar.balance.cases import CASE_STATE_NAMES as CASE_STATE_NAMES
+from bijlighar.balance.cases import CASE_STEPS as CASE_STEPS
+from bijlighar.balance.cases import THEFT_KIND_NAMES as THEFT_KIND_NAMES
+from bijlighar.balance.cases import UNDER_WAY as UNDER_WAY
+from bijlighar.balance.cases import Assessment as Assessment
+from bijlighar.balance.cases import Case as Case
+from bijlighar.balance.cases import CaseEvent as CaseEvent
+from bijlighar.balance.cases import CaseFinding as CaseFinding
+from bijlighar.balance.cases import CaseOrigin as CaseOrigin
+from bijlighar.balance.cases import CaseState as CaseState
+from bijlighar.balance.cases import CaseStep as CaseStep
+from bijlighar.balance.cases import RankedSuspect as RankedSuspect
+from bijlighar.balance.cases import TheftKind as TheftKind
 from bijlighar.base.period import Month
 from bijlighar.base.words import Words
 

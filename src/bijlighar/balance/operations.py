@@ -6,7 +6,18 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.balance import freezing, gathering, rules, store
+from bijlighar.balance.inspecting import Assessed as Assessed
+from bijlighar.balance.inspecting import Found as Found
+from bijlighar.balance.inspecting import assess_units as assess_units
+from bijlighar.balance.inspecting import assign_case as assign_case
+from bijlighar.balance.inspecting import close_case as close_case
+from bijlighar.balance.inspecting import decide_theft as decide_theft
+from bijlighar.balance.inspecting import record_finding as record_finding
+from bijlighar.balance.inspecting import withdraw_case as withdraw_case
 from bijlighar.balance.model import DayBalance, Level
+from bijlighar.balance.opening import NewCase as NewCase
+from bijlighar.balance.opening import open_case as open_case
+from bijlighar.balance.opening import open_suspicion as open_suspicion
 from bijlighar.balance.queries import (
     READER_OF_DAYS,
     READER_OF_ESTIMATES,

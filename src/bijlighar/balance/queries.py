@@ -7,7 +7,11 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.balance import examining, gathering, looking, rules, store
+from bijlighar.balance import case_store, examining, gathering, looking, rules, store
+from bijlighar.balance.case_sight import case as case
+from bijlighar.balance.case_sight import case_steps as case_steps
+from bijlighar.balance.case_sight import cases as cases
+from bijlighar.balance.cases import RankedSuspect
 from bijlighar.balance.errors import UnusableRange
 from bijlighar.balance.model import COVERAGE_PCT_MIN as COVERAGE_PCT_MIN
 from bijlighar.balance.model import (
@@ -161,6 +165,39 @@ def examined_losses(connection: Connection, *, level: Level, first: date, last: 
     if level is not Level.TRANSFORMER:
         return found
     return examining.examined(connection, losses=found, first=day_number(first), last=day_number(last))
+
+
+def ranked_suspects(
+    connection: Connection, *, first: date, last: date, office: str | None = None
+) -> tuple[RankedSuspect, ...]:
+    """
+    Return the meters that missing energy points to, of all transformers (or an office's), the likeliest first.
+
+    It is for choosing whom to inspect: a score ranks, and neither proves nor accuses.
+
+    :raises UnusableRange: if it is no range of days.
+    :raises UnknownOffice: if there is no such office.
+    """
+    ours = {each.code for each in registry.transformers(connection, office=office)}
+    found = [
+        (loss, suspect)
+        for loss in examined_losses(connection, level=Level.TRANSFORMER, first=first, last=last)
+        if loss.theft_suspected and loss.code in ours
+        for suspect in loss.suspects
+    ]
+    under_way = case_store.select_under_way(connection, meters={suspect.meter for _, suspect in found})
+    ranked = [
+        RankedSuspect(
+            meter=suspect.meter,
+            transformer=loss.code,
+            score=suspect.score,
+            evidence=suspect.evidence,
+            low_wh=(loss.non_technical_loss_wh_interval or (0, 0))[0],
+            case=under_way.get(suspect.meter),
+        )
+        for loss, suspect in found
+    ]
+    return tuple(sorted(ranked, key=lambda each: (-each.score, -each.low_wh, each.meter)))
 
 
 def examined_loss(connection: Connection, *, transformer: str, first: date, last: date) -> Loss | None:
