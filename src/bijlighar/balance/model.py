@@ -6,6 +6,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from bijlighar.balance.atc import DOUBT_NAMES as DOUBT_NAMES
+from bijlighar.balance.atc import AtcLoss as AtcLoss
+from bijlighar.balance.atc import Doubt as Doubt
 from bijlighar.balance.cases import CASE_EVENT_NAMES as CASE_EVENT_NAMES
 from bijlighar.balance.cases import CASE_FINDING_NAMES as CASE_FINDING_NAMES
 from bijlighar.balance.cases import CASE_ORIGIN_NAMES as CASE_ORIGIN_NAMES

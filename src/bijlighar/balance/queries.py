@@ -12,6 +12,7 @@ from bijlighar.balance.case_sight import case as case
 from bijlighar.balance.case_sight import case_steps as case_steps
 from bijlighar.balance.case_sight import cases as cases
 from bijlighar.balance.cases import RankedSuspect
+from bijlighar.balance.efficiency import atc_loss as atc_loss
 from bijlighar.balance.errors import UnusableRange
 from bijlighar.balance.model import COVERAGE_PCT_MIN as COVERAGE_PCT_MIN
 from bijlighar.balance.model import (
