@@ -70,6 +70,7 @@ class AtcLoss:
     accounts: all of the office; accounts_covered: those below a point, of which billed and collected speak.
     collected_first, collected_last: the days on which the bills of the month were paid, both included.
     coverage_pct: the share of the expected consumer intervals that was really read.
+    flat_rate_wh: what the loads without a meter below the points are assessed at; it is in no sum that was billed.
     """
 
     month: Month
@@ -86,6 +87,7 @@ class AtcLoss:
     collected_first: date
     collected_last: date
     coverage_pct: float | None
+    flat_rate_wh: int
     doubts: tuple[Doubt, ...]
     queries: Mapping[str, str]
 

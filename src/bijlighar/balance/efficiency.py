@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from bijlighar.balance import store
 from bijlighar.balance.atc import AtcLoss, Doubt, per_cent
-from bijlighar.balance.model import COVERAGE_PCT_MIN, Level
+from bijlighar.balance.flat_loads import flat_loads
+from bijlighar.balance.model import COVERAGE_PCT_MIN, FLAT_RATE_PCT_MAX, Level
 from bijlighar.base.period import Month, day_number, local_date
 from bijlighar.billing import queries as billing
 from bijlighar.ledger import queries as ledger
@@ -46,6 +47,10 @@ def atc_loss(connection: Connection, *, office: str, month: Month, now: datetime
         connection, level=Level.TRANSFORMER, first=first, last=last, codes=sorted(under)
     )
     inputs = {**of_feeders, **of_transformers}
+    flat = flat_loads(connection, first=first, last=last)
+    flat_wh = sum(int(flat.of(Level.FEEDER, name).sum()) for name in of_feeders) + sum(
+        int(flat.of(Level.TRANSFORMER, name).sum()) for name in of_transformers
+    )
     accounts, accounts_query = registry.accounts_below(connection, period=month.period, office=code)
     covered, covered_query = registry.accounts_below(
         connection,
@@ -61,19 +66,22 @@ def atc_loss(connection: Connection, *, office: str, month: Month, now: datetime
     expected = sum(point.expected for point in inputs.values())
     coverage = per_cent(sum(point.read for point in inputs.values()), expected)
     incomplete = tuple(sorted(name for name, point in inputs.items() if point.days < month.days))
+    put_in_wh = sum(point.input_wh for point in inputs.values())
     billed_paise = sum(paise for _, paise in ours)
     holds = {
         Doubt.NOT_FINAL: local_date(now) <= after.last,
-        Doubt.NO_INPUT: sum(point.input_wh for point in inputs.values()) <= 0,
+        Doubt.NO_INPUT: put_in_wh <= 0,
         Doubt.INPUT_GAPS: bool(incomplete),
         Doubt.TOO_FEW_COVERED: 100 * len(covered) < COVERED_PCT_MIN * len(accounts),
-        Doubt.TOO_LITTLE_READ: coverage is None or coverage < COVERAGE_PCT_MIN,
+        Doubt.TOO_LITTLE_READ: coverage is None
+        or coverage < COVERAGE_PCT_MIN
+        or 100 * flat_wh > FLAT_RATE_PCT_MAX * put_in_wh,
         Doubt.NOTHING_BILLED: billed_paise <= 0,
     }
     return AtcLoss(
         month=month,
         office=code,
-        input_wh=sum(point.input_wh for point in inputs.values()),
+        input_wh=put_in_wh,
         points=tuple(sorted(inputs)),
         points_incomplete=incomplete,
         accounts=len(accounts),
@@ -85,6 +93,7 @@ def atc_loss(connection: Connection, *, office: str, month: Month, now: datetime
         collected_first=after.first,
         collected_last=after.last,
         coverage_pct=coverage,
+        flat_rate_wh=flat_wh,
         doubts=tuple(doubt for doubt, is_so in holds.items() if is_so),
         queries={
             "input_wh_feeders": feeder_query,

@@ -49,3 +49,9 @@ class RefusedCase(BalanceError):
     """A case cannot be opened, found or assessed so."""
 
     code = "balance.refused-case"
+
+
+class RefusedFlatRate(BalanceError):
+    """A file of loads without a meter cannot be taken in; nothing of it is stored."""
+
+    code = "balance.refused-flat-rate"

@@ -25,11 +25,16 @@ from bijlighar.balance.cases import CaseState as CaseState
 from bijlighar.balance.cases import CaseStep as CaseStep
 from bijlighar.balance.cases import RankedSuspect as RankedSuspect
 from bijlighar.balance.cases import TheftKind as TheftKind
+from bijlighar.balance.flat_rate import FLAT_RATE_NAMES as FLAT_RATE_NAMES
+from bijlighar.balance.flat_rate import FlatRate as FlatRate
+from bijlighar.balance.flat_rate import FlatRateKind as FlatRateKind
 from bijlighar.base.period import Month
 from bijlighar.base.words import Words
 
 #: Below this share of intervals read [%] a loss says little: it is shown with a flag and ranked after the others.
 COVERAGE_PCT_MIN = 95
+#: Above this share of the consumption that has no meter [%], likewise.
+FLAT_RATE_PCT_MAX = 25
 
 
 class Level(StrEnum):
@@ -145,6 +150,7 @@ class Loss:
     consumers_wh: metered_wh + assessed_wh, on the days on which the input is known, as are input_wh and loss_wh.
     loss_pct: loss over input; coverage_pct: intervals read over intervals expected; both in per cent.
     verdict and what follows it are known of an examined transformer only; `suspects` stand worst first.
+    flat_rate_wh: the part of assessed_wh that has no meter at all.
     """
 
     level: Level
@@ -168,6 +174,7 @@ class Loss:
     suspects: tuple[Suspect, ...] = ()
     misplaced: tuple[Misplaced, ...] = ()
     loading: Loading | None = None
+    flat_rate_wh: int = 0
 
     @property
     def is_certain(self) -> bool:
@@ -176,6 +183,7 @@ class Loss:
             self.loss_wh is not None
             and self.coverage_pct is not None
             and self.coverage_pct >= COVERAGE_PCT_MIN
+            and 100 * self.flat_rate_wh <= FLAT_RATE_PCT_MAX * self.consumers_wh
         )
 
 

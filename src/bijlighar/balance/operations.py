@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.balance import freezing, gathering, rules, store
+from bijlighar.balance.flat_rating import import_flat_rates as import_flat_rates
 from bijlighar.balance.inspecting import Assessed as Assessed
 from bijlighar.balance.inspecting import Found as Found
 from bijlighar.balance.inspecting import assess_units as assess_units

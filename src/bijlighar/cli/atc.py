@@ -86,5 +86,6 @@ def _document(loss: AtcLoss) -> dict[str, object]:
         "accounts_covered": loss.accounts_covered,
         "accounts_billed": loss.accounts_billed,
         "coverage_pct": loss.coverage_pct,
+        "flat_rate_wh": loss.flat_rate_wh,
         "queries": dict(loss.queries),
     }

@@ -25,6 +25,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "validate": ("validate", "validate", "Check readings and estimate what is missing."),
     "sla": ("sla", "sla", "Service levels: who was read in time, who is silent, what the month is worth."),
     "balance": ("balance", "balance", "Losses per transformer or feeder."),
+    "flat-rate": ("flat_rate", "flat_rate", "Loads without a meter, and what they are assessed at."),
     "atc": ("atc", "atc", "AT&C loss per office and month."),
     "case": ("case", "case", "Cases: suspects, inspections, findings, assessed units."),
     "tariff": ("tariff", "tariff", "Tariff books: check one, price with one."),

@@ -1,4 +1,4 @@
-"""Cases: suspicions that people look into, what they did, and the units that were assessed."""
+"""Cases: suspicions that people look into, and the units that were assessed; loads without a meter."""
 
 from collections.abc import Sequence
 
@@ -83,7 +83,22 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("case", "number", name=op.f("pk_balance_case_assessment")),
     )
+    op.create_table(
+        "balance_flat_rate",
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("transformer", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("low_wh", Whole, nullable=False),
+        sa.Column("likely_wh", Whole, nullable=False),
+        sa.Column("high_wh", Whole, nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("last", sa.Integer(), nullable=True),
+        sa.Column("recorded_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("code", "version", name=op.f("pk_balance_flat_rate")),
+    )
     dialect = op.get_bind().dialect.name
-    for name in ("balance_case_step", "balance_case_assessment"):
+    for name in ("balance_case_step", "balance_case_assessment", "balance_flat_rate"):
         for statement in refusals(name=name, dialect=dialect):
             op.execute(statement)
