@@ -44,6 +44,8 @@ LIFE_CYCLES = (
     ("proposal", "A proposal to cut for theft", "bijlighar.alarms.model", "PROPOSAL_STEPS"),
     ("exception", "A finding that calls for a person", "bijlighar.validation.model", "EXCEPTION_STEPS"),
     ("reading-edit", "An edit of readings", "bijlighar.validation.model", "EDIT_STEPS"),
+    ("seal", "A sealed month", "bijlighar.readings.model", "SEAL_STEPS"),
+    ("case", "A case", "bijlighar.balance.model", "CASE_STEPS"),
     ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "ORDER_STEPS"),
     ("stock", "A meter in the stock", "bijlighar.rollout.model", "STOCK_STEPS"),
 )

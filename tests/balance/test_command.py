@@ -6,7 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from bijlighar.base.period import epoch_seconds, local_midnight, parse_day
+from bijlighar.cli.atc import atc
 from bijlighar.cli.balance import balance
+from bijlighar.offices import operations as offices
 from bijlighar.readings import operations as readings
 from bijlighar.readings.model import Delivery
 from bijlighar.registry import operations as registry
@@ -85,3 +87,22 @@ class TestBalance:
     )
     def test_takes_half_a_range_for_wrong_usage(self, home, arguments):
         assert run("--home", home, *arguments).exit_code == 2
+
+
+class TestAtc:
+    def test_says_for_each_office_why_it_tells_no_loss(self, home):
+        opened = Home(Path(home))
+        with opened.database.write() as connection:
+            offices.import_offices(connection, text="code,level,parent\nCO,company,\nMHOW,town-office,CO\n")
+        arguments = ("--home", home, "--month", "2025-04")
+
+        result = CliRunner().invoke(atc, (*arguments, "--format", "json"))
+
+        found = {each["office"]: each for each in json.loads(result.output)}
+        assert list(found) == ["CO", "MHOW"]
+        assert found["CO"]["atc_loss_pct"] is None
+        assert {"no_input", "nothing_billed"} <= set(found["CO"]["doubts"])
+        assert (found["CO"]["accounts"], found["MHOW"]["accounts"]) == (1, 0)
+        assert "billing_bill" in found["CO"]["queries"]["billed"]
+        table = CliRunner().invoke(atc, (*arguments, "--office", "MHOW")).output
+        assert "nothing of this month was billed" in table.replace("\n", " ")

@@ -181,3 +181,76 @@ class TestImportOfGreenButton:
         assert "feed.xml, line 1: no meter has one of the serial numbers of the feed" in shell.refusal(*order)
         assert "0 intervals new" in shell.ok(*order, "--meter", METER)
         assert shell.run("readings", "import", file, "--meter", METER).status == 2
+
+
+SEAL = ("readings", "seal")
+MAY = ("--month", "2025-05")
+
+
+class TestReadingsSeal:
+    def test_shuts_a_month_until_two_persons_open_it(self, shell: Shell, tmp_path: Path):
+        late = tmp_path / "late.csv"
+        late.write_text(f"meter,start,minutes,wh_import\n{METER},2025-05-02T00:00:00+05:30,30,7\n")
+        refused = shell.refusal(*SEAL, "set", *MAY, "--note", "x", "--as", "bala")
+        assert "a person of that office or one above it" in refused
+        assert "not validated" in shell.refusal(*SEAL, "set", *MAY, "--note", "books", "--as", "eng")
+        shell.ok("validate", "--from", "2025-05-01", "--to", "2025-05-31")
+
+        said = shell.ok(*SEAL, "set", *MAY, "--note", "books", "--as", "eng")
+
+        number = said.split()[1].rstrip(":")
+        assert "2025-05 of WEST is sealed" in said
+        assert "held apart" in shell.run("readings", "import", late).err
+        (sum_,) = shell.json(*SEAL, "late", number, "--as", "eng")
+        assert (sum_["meter"], sum_["intervals"], sum_["difference_wh"]) == (METER, 1, -93)
+        (made,) = shell.json(*SEAL, "list", "--as", "eng")
+        assert (made["month"], made["state"], made["late_meter_days"]) == ("2025-05", "sealed", 1)
+        assert "unchanged" in shell.ok(*SEAL, "check", number, "--as", "eng")
+        propose = ("readings", "edit", "propose", METER, "--from", "2025-05-03T00:00:00+05:30", "--wh", "1")
+        edit = (*propose, "--reason", "clock", "--note", "x", "--as", "eng")
+        assert "readings.month-sealed" in shell.refusal(*edit)
+
+        shell.ok("person", "add", "eng2", "--office", "WEST", "--role", "engineer")
+        shell.ok(*SEAL, "open", number, "--note", "sheet 7", "--as", "eng")
+        assert "offices.same-person" in shell.refusal(*SEAL, "confirm", number, "--note", "x", "--as", "eng")
+        assert "is opened" in shell.ok(*SEAL, "confirm", number, "--note", "seen", "--as", "eng2")
+        exported = tmp_path / "out.csv"
+        shell.ok(
+            "readings", "export", exported, "--from", "2025-05-02", "--to", "2025-05-02", "--meter", METER
+        )
+        assert f"{METER},2025-05-02T00:00:00+05:30,30,7" in exported.read_text()
+        before = tmp_path / "before.csv"
+        shell.ok(
+            "readings", "export", before, "--from", "2025-05-02", "--to", "2025-05-02", "--meter", METER,
+            "--as-of", made["sealed_at"],
+        )  # fmt: skip
+        assert f"{METER},2025-05-02T00:00:00+05:30,30,100" in before.read_text()
+
+    def test_removes_nothing_by_itself(self, shell: Shell):
+        assert "everything is kept" in shell.ok("readings", "retention", "show")
+        assert "readings.unknown-seal" in shell.refusal(*SEAL, "check", 77, "--as", "eng")
+
+
+class TestReadingsRetention:
+    def test_archives_what_it_removes(self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        pytest.importorskip("pyarrow")
+        remove = ("readings", "retention", "remove", *MAY, "--archive", tmp_path, "--as")
+        assert "everything is kept" in shell.refusal(*remove, "eng")
+        with Shell({**shell.environment, "BIJLIGHAR_RETENTION_INTERVAL_MONTHS": "3"}) as keeping:
+            assert keeping.json("readings", "retention", "show") == {"interval_months": 3, "months": []}
+            assert "readings.cannot-remove" in keeping.refusal(*remove, "eng")
+            keeping.ok("validate", "--from", "2025-05-01", "--to", "2025-05-31")
+            keeping.ok(*SEAL, "set", *MAY, "--note", "books", "--as", "eng")
+            (found,) = keeping.json("readings", "retention", "show")["months"]
+
+            said = keeping.ok(*remove, "eng")
+
+            assert found["month"] == "2025-05"
+            assert sorted(path.name for path in tmp_path.iterdir()) == [
+                "intervals-2025-05.parquet",
+                "versions-2025-05.parquet",
+            ]
+            assert f"{found['meter_days'] + found['earlier_versions']} versions archived" in said
+            (made,) = keeping.json(*SEAL, "list", "--as", "eng")
+            assert made["state"] == "removed"
+            assert "is there already" in keeping.refusal(*remove, "eng")

@@ -114,6 +114,14 @@ class TestAppend:
         assert energy(database)[:3] == [1, 8, 9]
         assert energy(database, as_of=NOW)[:3] == [1, 2, 3]
 
+    def test_tells_no_version_before_the_one_it_follows(self, database: Database):
+        append(database, delivery([1]), now=LATER)
+        append(database, delivery([2]), now=NOW)  # it began sooner and had to wait its turn
+
+        with database.read() as connection:
+            assert queries.days(connection, meters=["M1"], first=DAY, last=DAY, as_of=NOW) == ()
+        assert energy(database, as_of=LATER)[0] == 2
+
     def test_merges_two_deliveries_of_one_call_one_after_the_other(self, database: Database):
         report = append(database, delivery([1, 2]), delivery([1, 5, 6]))
 

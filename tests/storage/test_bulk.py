@@ -60,6 +60,16 @@ class TestUpsertRows:
             found = connection.execute(select(day.c.meter, day.c["count"]).order_by(day.c.meter)).all()
         assert [tuple(row) for row in found] == [("M1", 1), ("M2", 6), ("M3", 6)]
 
+    def test_keeps_what_is_greater_of_a_rising_column(self, tables: Database):
+        with tables.write() as connection:
+            bulk.insert_rows(connection, table=day, columns=COLUMNS, rows=[row(1), row(2)])
+            sooner, later = NOW, NOW + timedelta(days=9)
+            again = [(*row(1)[:3], later, b"", 1), (*row(2)[:3], sooner, b"", 2)]
+            bulk.upsert_rows(connection, table=day, columns=COLUMNS, rows=again, rising=("at",))
+
+            found = connection.execute(select(day.c.at, day.c.packed).order_by(day.c.meter)).all()
+        assert [tuple(row) for row in found] == [(later, b""), (NOW + timedelta(days=2), b"")]
+
 
 class TestUpdateRows:
     def test_sets_the_named_columns_of_the_rows_named(self, tables: Database):
@@ -75,6 +85,22 @@ class TestUpdateRows:
 
             found = connection.execute(select(day).order_by(day.c.meter)).all()
         assert [tuple(found) for found in found] == [row(1), (2, "M2", 7, NOW, b"\x00\x02", 2)]
+
+    def test_keeps_what_is_greater_of_a_rising_column(self, tables: Database):
+        with tables.write() as connection:
+            bulk.insert_rows(connection, table=day, columns=COLUMNS, rows=[row(1)])
+            for at in (NOW + timedelta(days=5), NOW):
+                bulk.update_rows(
+                    connection,
+                    table=day,
+                    key=("day", "meter"),
+                    columns=("count", "at"),
+                    rows=[(1, "M1", 7, at)],
+                    rising=("at",),
+                )
+
+            found = connection.execute(select(day.c["count"], day.c.at)).one()
+        assert tuple(found) == (7, NOW + timedelta(days=5))
 
 
 class TestCopyRows:

@@ -18,7 +18,7 @@ SIGMA_90 = 1.645
 #: meter is anywhere within its class, so its standard error is the limit by the root of three.
 CLASS_OF_CONSUMER = 0.010 / np.sqrt(3)
 CLASS_OF_INPUT = 0.005 / np.sqrt(3)
-#: A register laid straight between two hand readings, and a flat rate, of one consumer.
+#: A register laid straight between two hand readings, of one consumer.
 ASSESSED_SHARE = 0.15
 #: The line's loss fitted to energies alone, and to measured voltages.
 LINE_BY_ENERGY = 0.30
@@ -48,6 +48,7 @@ class Errors:
     line: float
     clocks: float
     rounding: float
+    flat_rates: float = 0.0
 
     @property
     def sigma(self) -> float:
@@ -108,8 +109,13 @@ def errors_of(
     line: float,
     by_voltage: bool,
     seconds_per_step: int,
+    flat_error_wh: Reals | None = None,
 ) -> Errors:
-    """Return the standard errors of a non-technical loss; energies are (steps,), (meters, steps) and (meters,)."""
+    """
+    Return the standard errors of a non-technical loss; energies are (steps,), (meters, steps) and (meters,).
+
+    `flat_error_wh` are those of the loads without a meter, (loads,).
+    """
     ends = energy_wh[:, [0, -1]] if energy_wh.size else np.zeros((0, 2))
     return Errors(
         input_meter=float(CLASS_OF_INPUT * np.abs(input_wh).sum()),
@@ -119,4 +125,5 @@ def errors_of(
         line=(LINE_BY_VOLTAGE if by_voltage else LINE_BY_ENERGY) * abs(line),
         clocks=float(CLOCK_S / np.sqrt(3) / seconds_per_step * np.sqrt((ends**2).sum())),
         rounding=float(np.sqrt((energy_wh.size + input_wh.size) / 12)),
+        flat_rates=0.0 if flat_error_wh is None else float(np.sqrt((flat_error_wh**2).sum())),
     )

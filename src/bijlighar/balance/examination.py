@@ -1,6 +1,6 @@
 """One transformer examined over a range of days: its technical loss, what remains and how sure that is, and who."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ class View:
 
     energy_wh: import less export with multiplier; known where there is a value, read where it was really measured.
     volt, head_volt: NaN where unknown. own_wh: the transformer's own loss, where its meter is on the HV side.
-    assessed_wh: what each meter read by hand is assessed at, over the range.
+    assessed_wh: what each meter read by hand is assessed at, over the range; flat_wh, flat_error_wh: what
+    each load without a meter is, and its standard error.
     """
 
     energy_wh: Reals
@@ -45,6 +46,8 @@ class View:
     assessed_wh: Reals
     own_wh: int
     minutes: int
+    flat_wh: Reals = field(default_factory=lambda: np.zeros(0))
+    flat_error_wh: Reals = field(default_factory=lambda: np.zeros(0))
 
     @property
     def steps_per_day(self) -> int:
@@ -86,7 +89,7 @@ def examine(view: View) -> Examination:
     guessed, _ = doubt.filled(view.energy_wh, view.known, steps_per_day=steps_per_day)
     energy = np.where(view.known, view.energy_wh, guessed)
     _, of_estimates = doubt.filled(energy, view.read, steps_per_day=steps_per_day)
-    assessed = float(view.assessed_wh.sum())
+    assessed = float(view.assessed_wh.sum()) + float(view.flat_wh.sum())
     usual = np.maximum(energy.sum(axis=0), 0.0)
     spread = usual / usual.sum() if usual.sum() > 0 else np.full(len(usual), 1 / max(len(usual), 1))
     own = view.own_wh / max(len(usual), 1)
@@ -116,6 +119,7 @@ def examine(view: View) -> Examination:
         line=float(fit.line.sum()),
         by_voltage=by_voltage,
         seconds_per_step=view.minutes * 60,
+        flat_error_wh=view.flat_error_wh,
     )
     remaining = float(unexplained.sum())
     low, high = remaining - doubt.SIGMA_90 * errors.sigma, remaining + doubt.SIGMA_90 * errors.sigma

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from bijlighar.balance import evidence, gathering, indexing, viewing
 from bijlighar.balance.doubt import Marks
 from bijlighar.balance.examination import Examination, examine
+from bijlighar.balance.flat_loads import flat_loads
 from bijlighar.balance.gathering import Network
 from bijlighar.balance.loading import loading
 from bijlighar.balance.model import Level, Loss, Misplaced, Suspect, Verdict
@@ -94,6 +95,7 @@ def _examine_all(connection: Connection, *, net: Network) -> dict[str, Examined]
     own: dict[str, dict[int, int]] = {}
     for (code, day), energy_wh in gathering.transformer_losses(connection, net=net).items():
         own.setdefault(code, {})[day - net.first] = energy_wh
+    flat = flat_loads(connection, first=net.first, last=net.last)
     found: dict[str, Examined] = {}
     for place, code in enumerate(net.codes(Level.TRANSFORMER)):
         seen = viewing.see(
@@ -105,7 +107,9 @@ def _examine_all(connection: Connection, *, net: Network) -> dict[str, Examined]
             own_loss_wh=own.get(code, {}),
         )
         if seen is not None:
-            found[code] = Examined(code=code, seen=seen, result=examine(seen.view))
+            energy, errors = flat.below(code, seen.days)
+            view = replace(seen.view, flat_wh=energy, flat_error_wh=errors)
+            found[code] = Examined(code=code, seen=replace(seen, view=view), result=examine(view))
     return found
 
 

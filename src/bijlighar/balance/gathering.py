@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from sqlalchemy import Connection
@@ -218,10 +219,32 @@ def assessed(connection: Connection, *, net: Network) -> tuple[Assessed, rules.B
         return Assessed(energy_wh=energy_wh, known=known), wanted
     meters = sorted({net.hangings[row].meter for row in rows})
     intervals = readings.energy_by_day(connection, meters=meters, first=net.first, last=net.last)
-    snapshots = _registers(connection, net=net, meters=meters)
+    for row in rows:
+        wanted[row] = (net.hung_s[row] > 0) & ~_has_intervals(intervals, net.hangings[row].meter)
+    _assess(net, rows, _registers(connection, net=net, meters=meters), wanted, energy_wh, known)
+    for seal in reversed(readings.seals_over(connection, first=net.first, last=net.last)):
+        # A sealed month keeps the registers that were known when it was sealed; a later one corrects it no more.
+        held = readings.held_meters(connection, seal=seal, meters=meters, first=net.first, last=net.last)
+        then = _registers(connection, net=net, meters=meters, as_of=seal.sealed_at)
+        place = {meter: row for row, meter in enumerate(meters)}
+        sealed = np.zeros(shape, dtype=np.bool_)
+        for row in rows:
+            sealed[row] = wanted[row] & held[place[net.hangings[row].meter]]
+        _assess(net, rows, then, sealed, energy_wh, known)
+    return Assessed(energy_wh=energy_wh, known=known), wanted
+
+
+def _assess(
+    net: Network,
+    rows: Sequence[int],
+    snapshots: dict[str, tuple[list[int], list[int]]],
+    chosen: rules.Booleans,
+    energy_wh: Integers,
+    known: rules.Booleans,
+) -> None:
+    """Write what the chosen days of some hangings are assessed at by their registers."""
     for row in rows:
         hanging = net.hangings[row]
-        wanted[row] = (net.hung_s[row] > 0) & ~_has_intervals(intervals, hanging.meter)
         times, values = snapshots.get(hanging.meter, ([], []))
         day_wh, day_known = rules.assess(
             starts=net.starts,
@@ -231,9 +254,8 @@ def assessed(connection: Connection, *, net: Network) -> tuple[Assessed, rules.B
             values=np.array(values, dtype=np.int64),
             multiplier=hanging.multiplier,
         )
-        known[row] = wanted[row] & day_known
-        energy_wh[row] = np.where(known[row], day_wh, 0)
-    return Assessed(energy_wh=energy_wh, known=known), wanted
+        known[row] = np.where(chosen[row], day_known, known[row])
+        energy_wh[row] = np.where(chosen[row], np.where(day_known, day_wh, 0), energy_wh[row])
 
 
 def _has_intervals(intervals: DailyEnergy, meter: str) -> rules.Booleans:
@@ -242,13 +264,18 @@ def _has_intervals(intervals: DailyEnergy, meter: str) -> rules.Booleans:
 
 
 def _registers(
-    connection: Connection, *, net: Network, meters: Sequence[str]
+    connection: Connection, *, net: Network, meters: Sequence[str], as_of: datetime | None = None
 ) -> dict[str, tuple[list[int], list[int]]]:
-    """Return times [s] and registers [Wh] of each meter, in order of time, each time once."""
+    """Return times [s] and registers [Wh] of each meter, in order of time, each time once (as known at a moment)."""
     start, end = int(net.starts[0]) - REACH_S, int(net.starts[-1]) + rules.SECONDS_PER_DAY + REACH_S
     period = Period(start=moment_of(start), end=moment_of(end))
     by_meter: dict[str, dict[int, int]] = {}
-    for snapshot in readings.registers(connection, meters=meters, period=period):
+    found = (
+        readings.registers(connection, meters=meters, period=period)
+        if as_of is None
+        else readings.registers_as_of(connection, meters=meters, period=period, moment=as_of)
+    )
+    for snapshot in found:
         if snapshot.wh_import is not None:
             by_meter.setdefault(snapshot.meter, {})[epoch_seconds(snapshot.at)] = snapshot.wh_import
     return {

@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.balance import gathering, rules, viewing
+from bijlighar.balance.flat_loads import flat_loads
 from bijlighar.balance.model import GapAtTime, Level, Load, PhaseShare, StepBalance
 from bijlighar.balance.technical import Reals
 from bijlighar.base.period import Period, day_number, local_date, moment_of
@@ -100,6 +101,7 @@ def gap_by_time(connection: Connection, *, transformer: str, closed: frozenset[i
     place = codes.index(transformer)
     consumers = np.flatnonzero(net.consumers_of(Level.TRANSFORMER) == place)
     by_hand, wanted = gathering.assessed(connection, net=net)
+    flat = flat_loads(connection, first=net.first, last=net.last)
     smart = consumers[~wanted[consumers].any(axis=1)]
     given = viewing.lay(
         connection,
@@ -115,7 +117,7 @@ def gap_by_time(connection: Connection, *, transformer: str, closed: frozenset[i
         input_wh=_whole((given.drawn_wh - given.fed_wh).sum(axis=0)).reshape(days, -1),
         input_known=is_known.reshape(days, -1) & is_closed[:, None],
         consumers_wh=_whole((used.drawn_wh - used.fed_wh).sum(axis=0)).reshape(days, -1),
-        assessed_wh=by_hand.energy_wh[consumers].sum(axis=0),
+        assessed_wh=by_hand.energy_wh[consumers].sum(axis=0) + flat.of(Level.TRANSFORMER, transformer),
         expected=used.hung.sum(axis=0).reshape(days, -1),
         read=used.read.sum(axis=0).reshape(days, -1),
     )

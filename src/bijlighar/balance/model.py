@@ -6,11 +6,35 @@ from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from bijlighar.balance.atc import DOUBT_NAMES as DOUBT_NAMES
+from bijlighar.balance.atc import AtcLoss as AtcLoss
+from bijlighar.balance.atc import Doubt as Doubt
+from bijlighar.balance.cases import CASE_EVENT_NAMES as CASE_EVENT_NAMES
+from bijlighar.balance.cases import CASE_FINDING_NAMES as CASE_FINDING_NAMES
+from bijlighar.balance.cases import CASE_ORIGIN_NAMES as CASE_ORIGIN_NAMES
+from bijlighar.balance.cases import CASE_STATE_NAMES as CASE_STATE_NAMES
+from bijlighar.balance.cases import CASE_STEPS as CASE_STEPS
+from bijlighar.balance.cases import THEFT_KIND_NAMES as THEFT_KIND_NAMES
+from bijlighar.balance.cases import UNDER_WAY as UNDER_WAY
+from bijlighar.balance.cases import Assessment as Assessment
+from bijlighar.balance.cases import Case as Case
+from bijlighar.balance.cases import CaseEvent as CaseEvent
+from bijlighar.balance.cases import CaseFinding as CaseFinding
+from bijlighar.balance.cases import CaseOrigin as CaseOrigin
+from bijlighar.balance.cases import CaseState as CaseState
+from bijlighar.balance.cases import CaseStep as CaseStep
+from bijlighar.balance.cases import RankedSuspect as RankedSuspect
+from bijlighar.balance.cases import TheftKind as TheftKind
+from bijlighar.balance.flat_rate import FLAT_RATE_NAMES as FLAT_RATE_NAMES
+from bijlighar.balance.flat_rate import FlatRate as FlatRate
+from bijlighar.balance.flat_rate import FlatRateKind as FlatRateKind
 from bijlighar.base.period import Month
 from bijlighar.base.words import Words
 
 #: Below this share of intervals read [%] a loss says little: it is shown with a flag and ranked after the others.
 COVERAGE_PCT_MIN = 95
+#: Above this share of the consumption that has no meter [%], likewise.
+FLAT_RATE_PCT_MAX = 25
 
 
 class Level(StrEnum):
@@ -126,6 +150,7 @@ class Loss:
     consumers_wh: metered_wh + assessed_wh, on the days on which the input is known, as are input_wh and loss_wh.
     loss_pct: loss over input; coverage_pct: intervals read over intervals expected; both in per cent.
     verdict and what follows it are known of an examined transformer only; `suspects` stand worst first.
+    flat_rate_wh: the part of assessed_wh that has no meter at all.
     """
 
     level: Level
@@ -149,6 +174,7 @@ class Loss:
     suspects: tuple[Suspect, ...] = ()
     misplaced: tuple[Misplaced, ...] = ()
     loading: Loading | None = None
+    flat_rate_wh: int = 0
 
     @property
     def is_certain(self) -> bool:
@@ -157,6 +183,7 @@ class Loss:
             self.loss_wh is not None
             and self.coverage_pct is not None
             and self.coverage_pct >= COVERAGE_PCT_MIN
+            and 100 * self.flat_rate_wh <= FLAT_RATE_PCT_MAX * self.consumers_wh
         )
 
 

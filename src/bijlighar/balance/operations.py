@@ -5,8 +5,20 @@ from datetime import date, datetime
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.balance import gathering, rules, store
+from bijlighar.balance import freezing, gathering, rules, store
+from bijlighar.balance.flat_rating import import_flat_rates as import_flat_rates
+from bijlighar.balance.inspecting import Assessed as Assessed
+from bijlighar.balance.inspecting import Found as Found
+from bijlighar.balance.inspecting import assess_units as assess_units
+from bijlighar.balance.inspecting import assign_case as assign_case
+from bijlighar.balance.inspecting import close_case as close_case
+from bijlighar.balance.inspecting import decide_theft as decide_theft
+from bijlighar.balance.inspecting import record_finding as record_finding
+from bijlighar.balance.inspecting import withdraw_case as withdraw_case
 from bijlighar.balance.model import DayBalance, Level
+from bijlighar.balance.opening import NewCase as NewCase
+from bijlighar.balance.opening import open_case as open_case
+from bijlighar.balance.opening import open_suspicion as open_suspicion
 from bijlighar.balance.queries import (
     READER_OF_DAYS,
     READER_OF_ESTIMATES,
@@ -92,8 +104,12 @@ def _note_changes(connection: Connection) -> None:
 
 
 def _close(connection: Connection, *, first: int, last: int, now: datetime) -> None:
-    balances = _balances(connection, first=first, last=last)
-    store.save_days(connection, first=first, last=last, balances=balances, now=now)
+    ice = freezing.frozen(connection, first=first, last=last)
+    open_days = [day for day in range(first, last + 1) if day not in ice.days]
+    for begin, end in rules.runs_of(open_days, length_max=DAYS_PER_STEP):
+        balances = ice.kept(_balances(connection, first=begin, last=end))
+        of_run = [balance for balance in balances if begin <= balance.day <= end]
+        store.save_days(connection, first=begin, last=end, balances=of_run, now=now)
 
 
 def _balances(connection: Connection, *, first: int, last: int) -> list[DayBalance]:

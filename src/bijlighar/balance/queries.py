@@ -7,8 +7,15 @@ from datetime import date, datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.balance import examining, gathering, looking, rules, store
+from bijlighar.balance import case_store, examining, gathering, looking, rules, store
+from bijlighar.balance.case_sight import case as case
+from bijlighar.balance.case_sight import case_steps as case_steps
+from bijlighar.balance.case_sight import cases as cases
+from bijlighar.balance.cases import RankedSuspect
+from bijlighar.balance.efficiency import atc_loss as atc_loss
 from bijlighar.balance.errors import UnusableRange
+from bijlighar.balance.flat_loads import flat_loads
+from bijlighar.balance.flat_rating import flat_rates as flat_rates
 from bijlighar.balance.model import COVERAGE_PCT_MIN as COVERAGE_PCT_MIN
 from bijlighar.balance.model import (
     DayBalance,
@@ -137,11 +144,13 @@ def losses(
     unknown = (wanted & ~by_hand.known).astype(np.int64)
     place = {code: index for index, code in enumerate(codes)}
     zeros = np.zeros(net.last - net.first + 1, dtype=np.int64)
+    flat = flat_loads(connection, first=net.first, last=net.last)
     return tuple(
         _loss(
             balances,
             first=net.first,
             assessed_wh=assessed_wh[place[code]] if code in place else zeros,
+            flat_wh=flat.of(level, code),
             not_assessed=_rows_with_any(unknown, groups, place.get(code, -2)),
         )
         for code, balances in sorted(by_code.items())
@@ -161,6 +170,39 @@ def examined_losses(connection: Connection, *, level: Level, first: date, last: 
     if level is not Level.TRANSFORMER:
         return found
     return examining.examined(connection, losses=found, first=day_number(first), last=day_number(last))
+
+
+def ranked_suspects(
+    connection: Connection, *, first: date, last: date, office: str | None = None
+) -> tuple[RankedSuspect, ...]:
+    """
+    Return the meters that missing energy points to, of all transformers (or an office's), the likeliest first.
+
+    It is for choosing whom to inspect: a score ranks, and neither proves nor accuses.
+
+    :raises UnusableRange: if it is no range of days.
+    :raises UnknownOffice: if there is no such office.
+    """
+    ours = {each.code for each in registry.transformers(connection, office=office)}
+    found = [
+        (loss, suspect)
+        for loss in examined_losses(connection, level=Level.TRANSFORMER, first=first, last=last)
+        if loss.theft_suspected and loss.code in ours
+        for suspect in loss.suspects
+    ]
+    under_way = case_store.select_under_way(connection, meters={suspect.meter for _, suspect in found})
+    ranked = [
+        RankedSuspect(
+            meter=suspect.meter,
+            transformer=loss.code,
+            score=suspect.score,
+            evidence=suspect.evidence,
+            low_wh=(loss.non_technical_loss_wh_interval or (0, 0))[0],
+            case=under_way.get(suspect.meter),
+        )
+        for loss, suspect in found
+    ]
+    return tuple(sorted(ranked, key=lambda each: (-each.score, -each.low_wh, each.meter)))
 
 
 def examined_loss(connection: Connection, *, transformer: str, first: date, last: date) -> Loss | None:
@@ -237,6 +279,7 @@ def losses_by_month(
     ours = groups == (codes.index(transformer) if transformer in codes else -2)
     assessed_wh = by_hand.energy_wh[ours].sum(axis=0)
     unknown = (wanted & ~by_hand.known)[ours]
+    flat_wh = flat_loads(connection, first=net.first, last=net.last).of(Level.TRANSFORMER, transformer)
     by_month: dict[Month, list[DayBalance]] = {}
     for day in closed:
         by_month.setdefault(Month.of(date_of(day.day)), []).append(day)
@@ -248,6 +291,7 @@ def losses_by_month(
                 balances,
                 first=net.first,
                 assessed_wh=assessed_wh,
+                flat_wh=flat_wh,
                 not_assessed=int(unknown[:, [day.day - net.first for day in balances]].any(axis=1).sum()),
             ),
         )
@@ -275,8 +319,13 @@ def losses_by_day(
     assessed_wh = (
         summed[codes.index(code)] if code in codes else np.zeros(net.last - net.first + 1, dtype=np.int64)
     )
+    flat_wh = flat_loads(connection, first=net.first, last=net.last).of(level, code)
     found = [
-        (day.day, _loss([day], first=net.first, assessed_wh=assessed_wh, not_assessed=0)) for day in closed
+        (
+            day.day,
+            _loss([day], first=net.first, assessed_wh=assessed_wh, flat_wh=flat_wh, not_assessed=0),
+        )
+        for day in closed
     ]
     return tuple(
         DayLoss(
@@ -348,14 +397,17 @@ def _rows_with_any(unknown: Integers, groups: Integers, place: int) -> int:
     return int((unknown[groups == place].sum(axis=1) > 0).sum())
 
 
-def _loss(balances: Sequence[DayBalance], *, first: int, assessed_wh: Integers, not_assessed: int) -> Loss:
+def _loss(
+    balances: Sequence[DayBalance], *, first: int, assessed_wh: Integers, flat_wh: Integers, not_assessed: int
+) -> Loss:
     measured = [day for day in balances if day.input_complete and day.input_wh is not None]
     counted = measured or balances
     columns = [day.day - first for day in counted]
     metered_wh = sum(day.metered_wh for day in counted)
-    by_register_wh = int(assessed_wh[columns].sum())
+    no_meter_wh = int(flat_wh[columns].sum())
+    not_metered_wh = int(assessed_wh[columns].sum()) + no_meter_wh
     input_wh = sum(day.input_wh or 0 for day in measured) if measured else None
-    loss_wh = None if input_wh is None else input_wh - metered_wh - by_register_wh
+    loss_wh = None if input_wh is None else input_wh - metered_wh - not_metered_wh
     technical = [day.transformer_loss_wh for day in measured if day.transformer_loss_wh is not None]
     return Loss(
         level=balances[0].level,
@@ -363,9 +415,9 @@ def _loss(balances: Sequence[DayBalance], *, first: int, assessed_wh: Integers, 
         days=len(counted),
         days_without_input=len(balances) - len(measured),
         input_wh=input_wh,
-        consumers_wh=metered_wh + by_register_wh,
+        consumers_wh=metered_wh + not_metered_wh,
         metered_wh=metered_wh,
-        assessed_wh=by_register_wh,
+        assessed_wh=not_metered_wh,
         loss_wh=loss_wh,
         loss_pct=None if loss_wh is None or input_wh is None else rules.per_cent(loss_wh, input_wh),
         technical_loss_wh=sum(technical) if measured and len(technical) == len(measured) else None,
@@ -375,4 +427,5 @@ def _loss(balances: Sequence[DayBalance], *, first: int, assessed_wh: Integers, 
         theft_suspected=False,
         meters=max(day.meters for day in balances),
         meters_not_assessed=not_assessed,
+        flat_rate_wh=no_meter_wh,
     )

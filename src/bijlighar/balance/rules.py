@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from bijlighar.balance.atc import per_cent as per_cent
 from bijlighar.balance.model import GapAtTime
 from bijlighar.base.money import round_half_up
 from bijlighar.readings.model import ABSENT, Integers, Quality
@@ -20,7 +21,6 @@ SECONDS_PER_DAY = 86_400
 EXTRAPOLATION_DAYS_MAX = 62
 #: A rate is taken from readings at least so far apart.
 RATE_SPAN_S_MIN = SECONDS_PER_DAY
-PERCENT_DECIMALS = 4
 #: The qualities of an interval that was really read.
 READ_QUALITIES = (Quality.MEASURED, Quality.VALID, Quality.SUSPECT, Quality.EDITED)
 
@@ -229,19 +229,6 @@ def sum_by_group(values: Integers, *, groups: Integers, count: int) -> Integers:
     member = groups >= 0
     np.add.at(summed, groups[member], values[member])
     return summed
-
-
-def per_cent(part: int, whole: int) -> float | None:
-    """
-    Return `part` in per cent of `whole`, None where there is no whole.
-
-    >>> per_cent(1, 8), per_cent(-1, 3), per_cent(1, 0)
-    (12.5, -33.3333, None)
-    """
-    if not whole:
-        return None
-    scale: int = 10**PERCENT_DECIMALS
-    return round_half_up(Fraction(100 * scale * part, whole)) / scale
 
 
 def runs_of(days: Sequence[int], *, length_max: int) -> tuple[tuple[int, int], ...]:

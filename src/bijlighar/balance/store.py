@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, func, select
+from sqlalchemy import Boolean, Column, Connection, Integer, Select, String, Table, case, func, select
 
 from bijlighar.balance.model import DayBalance, Level
 from bijlighar.storage.schema import Moment, Whole, metadata
@@ -92,6 +93,22 @@ def save_days(
     )
     days = range(first, last + 1)
     connection.execute(statement, [{"day": day, "closed_at": now, "times": 1} for day in days])
+
+
+def input_statement(*, level: Level, first: int, last: int, codes: Sequence[str]) -> Select[Any]:
+    """Return the SELECT of what went into some codes on a range of days, of how many days, and how much was read."""
+    return (
+        select(
+            _day.c.code,
+            func.sum(_day.c.input_wh).label("input_wh"),
+            func.sum(case((_day.c.input_complete, 1), else_=0)).label("days"),
+            func.sum(_day.c.expected).label("expected"),
+            func.sum(_day.c.read).label("read"),
+        )
+        .where(_day.c.level == str(level), _day.c.day.between(first, last), _day.c.code.in_(codes))
+        .group_by(_day.c.code)
+        .order_by(_day.c.code)
+    )
 
 
 def days(

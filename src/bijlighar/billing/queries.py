@@ -1,5 +1,6 @@
 """What other rooms may ask about bills."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bijlighar.billing.model import Bill, BillKind, Item, ItemState, Reason, Run
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import RegisterKind
 from bijlighar.registry import queries as registry
+from bijlighar.storage.sql import text_of
 
 BILL_FROM_DAY = 3
 HISTORY_MONTHS = 12
@@ -84,6 +86,13 @@ def totals(connection: Connection) -> tuple[int, int]:
     """Return how many bills and corrections there are and the sum of their totals [paise]."""
     count, paise, _ = store.totals(connection, month=None)
     return count, paise
+
+
+def billed(connection: Connection, *, month: Month) -> tuple[Mapping[str, tuple[int, int]], str]:
+    """Return energy [Wh] and sum [paise] billed of a month by account, corrections included, and the query itself."""
+    statement = store.billed_statement(month=month)
+    rows = connection.execute(statement)
+    return {row[0]: (int(row[1]), int(row[2])) for row in rows}, text_of(connection, statement)
 
 
 def items(connection: Connection, *, month: Month, state: ItemState | None = None) -> tuple[Item, ...]:

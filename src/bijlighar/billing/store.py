@@ -14,10 +14,12 @@ from sqlalchemy import (
     Date,
     Index,
     Integer,
+    Select,
     String,
     Table,
     Text,
     UniqueConstraint,
+    case,
     func,
     select,
     update,
@@ -173,6 +175,29 @@ def totals(connection: Connection, *, month: Month | None) -> tuple[int, int, in
         )
     count, paise, energy_wh = connection.execute(statement).one()
     return int(count), int(paise), int(energy_wh)
+
+
+def billed_statement(*, month: Month) -> Select[Any]:
+    """
+    Return the SELECT of account, energy [Wh] and sum [paise] of the bills of a month.
+
+    A correction states the energy anew and adds the difference of the money: the last energy counts, and every sum.
+    """
+    newest = (
+        select(func.max(bill_table.c.id).label("id"))
+        .where(bill_table.c.month == str(month))
+        .group_by(bill_table.c.account)
+    )
+    energy_wh = case((bill_table.c.id.in_(newest), bill_table.c.energy_wh), else_=0)
+    return (
+        select(
+            bill_table.c.account,
+            func.sum(energy_wh).label("energy_wh"),
+            func.sum(bill_table.c.total_paise).label("paise"),
+        )
+        .where(bill_table.c.month == str(month))
+        .group_by(bill_table.c.account)
+    )
 
 
 def latest(

@@ -104,6 +104,7 @@ def _document(loss: Loss) -> dict[str, object]:
         "consumers_wh": loss.consumers_wh,
         "metered_wh": loss.metered_wh,
         "assessed_wh": loss.assessed_wh,
+        "flat_rate_wh": loss.flat_rate_wh,
         "loss_wh": loss.loss_wh,
         "loss_pct": loss.loss_pct,
         "technical_loss_wh": loss.technical_loss_wh,

@@ -26,6 +26,9 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "validate": ("validate", "validate", "Check readings and estimate what is missing."),
     "sla": ("sla", "sla", "Service levels: who was read in time, who is silent, what the month is worth."),
     "balance": ("balance", "balance", "Losses per transformer or feeder."),
+    "flat-rate": ("flat_rate", "flat_rate", "Loads without a meter, and what they are assessed at."),
+    "atc": ("atc", "atc", "AT&C loss per office and month."),
+    "case": ("case", "case", "Cases: suspects, inspections, findings, assessed units."),
     "tariff": ("tariff", "tariff", "Tariff books: check one, price with one."),
     "bill": ("bill", "bill", "Bills: run a month, list them, show one, make its PDF."),
     "arrears": ("arrears", "arrears", "Arrears, lists, approval, disconnection."),
@@ -48,6 +51,8 @@ BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("registry", "keys"): ("keys", "keys"),
     ("readings", "export"): ("readings_export", "export"),
     ("readings", "edit"): ("readings_edit", "edit"),
+    ("readings", "seal"): ("readings_seal", "seal"),
+    ("readings", "retention"): ("readings_retention", "retention"),
 }
 
 

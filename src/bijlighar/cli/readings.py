@@ -139,6 +139,12 @@ def import_(
         f"{report.intervals_changed} changed, on {report.days_written} meter-days; "
         f"{report.registers_new} registers new or changed"
     )
+    if report.intervals_late:
+        click.echo(
+            f"note: {report.intervals_late} intervals are of sealed months and were held apart; "
+            "`bijlighar readings seal late` tells them",
+            err=True,
+        )
     if report.rounded:
         click.echo(f"note: {report.rounded} values were rounded half up to whole Wh", err=True)
     for left in report.left_out:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import click
@@ -11,7 +11,7 @@ import click
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import date_of, day_number
 from bijlighar.cli.bench import progress
-from bijlighar.cli.common import DAY, home_option, print_line
+from bijlighar.cli.common import DAY, MOMENT, home_option, print_line
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
 from bijlighar.readings import operations, queries
@@ -34,6 +34,7 @@ METERS_MAX = 1_000
 @click.option("--to", "last", type=DAY, help="The last day (IST), included. [default: the last one stored]")
 @click.option("--meter", "meters", multiple=True, metavar="M", help="Only this meter; may be repeated.")
 @click.option("--measured", is_flag=True, help="Only what the meters said, without estimates and edits.")
+@click.option("--as-of", type=MOMENT, help="What was known at this moment. [default: what is known now]")
 @click.option("--overwrite", is_flag=True, help="Put it in the place of a file of this name.")
 @click.option("--as", "person", metavar="PERSON", help="Who does this; it is recorded.")
 @home_option
@@ -45,6 +46,7 @@ def export(
     last: date | None,
     meters: tuple[str, ...],
     measured: bool,
+    as_of: datetime | None,
     overwrite: bool,
     person: str | None,
     home: Home,
@@ -59,6 +61,10 @@ def export(
     """
     if len(meters) > METERS_MAX:
         raise click.UsageError(f"name at most {METERS_MAX} meters, or none for all")
+    if as_of is not None and measured:
+        raise click.UsageError(
+            "--as-of tells what was known, estimates and edits included; leave out --measured"
+        )
     now = home.clock.now()
     with home.database.read() as connection:
         if person is not None:
@@ -68,7 +74,9 @@ def export(
         last_day = day_number(last) if last else ends[1] if ends else first_day
         if last_day < first_day:
             raise click.UsageError("--from is after --to")
-        wish = operations.Wish(first=first_day, last=last_day, meters=meters or None, is_measured=measured)
+        wish = operations.Wish(
+            first=first_day, last=last_day, meters=meters or None, is_measured=measured, as_of=as_of
+        )
         with whole_file(file, overwrite=overwrite) as beside, progress() as say:
 
             def tell(done: int, total: int) -> None:
@@ -98,6 +106,7 @@ def export(
                 "last": date_of(last_day),
                 "meters": list(meters),
                 "intervals": count,
+                "as_of": as_of,
             },
             now=now,
         )

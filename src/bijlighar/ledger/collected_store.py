@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from bijlighar.ledger.dues_store import due_table, match_table, payment_table, reversal_table
 from bijlighar.ledger.model import BILL_PROVIDER, Received
@@ -31,6 +32,21 @@ def received(connection: Connection, *, since: datetime, until: datetime) -> tup
     return tuple(
         Received(account=account, method=method, payments=payments, amount_paise=int(paise))
         for account, method, payments, paise in connection.execute(statement)
+    )
+
+
+def collected_statement(*, since: datetime, until: datetime) -> Select[Any]:
+    """Return the SELECT of account and sum [paise] of what was paid in [since, until), reversed payments left out."""
+    return (
+        select(_owner.label("account"), func.sum(payment_table.c.amount_paise).label("paise"))
+        .select_from(_joined)
+        .where(
+            payment_table.c.provider != BILL_PROVIDER,
+            payment_table.c.paid_at >= since,
+            payment_table.c.paid_at < until,
+            reversal_table.c.payment.is_(None),
+        )
+        .group_by(_owner)
     )
 
 

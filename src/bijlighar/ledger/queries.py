@@ -25,6 +25,7 @@ from bijlighar.ledger.model import (
     Standing,
     TransferKind,
 )
+from bijlighar.storage.sql import text_of
 
 PASSBOOK_LINES_MAX = 500
 #: How far back the newest payments of some accounts are looked for.
@@ -213,6 +214,17 @@ def received(connection: Connection, *, first: date, last: date) -> tuple[Receiv
     """Return what was paid on the IST days `first` to `last`, by account and method, without reversed payments."""
     period = Period.of_local_days(first, last)
     return collected_store.received(connection, since=period.start, until=period.end)
+
+
+def collected(connection: Connection, *, first: date, last: date) -> tuple[Mapping[str | None, int], str]:
+    """
+    Return what was paid [paise] on the IST days `first` to `last` by account, and the query itself.
+
+    Payments that were reversed since do not count; None is whose payment nobody knows.
+    """
+    period = Period.of_local_days(first, last)
+    statement = collected_store.collected_statement(since=period.start, until=period.end)
+    return {row[0]: int(row[1]) for row in connection.execute(statement)}, text_of(connection, statement)
 
 
 def issued_paise(connection: Connection, *, first: date, last: date) -> Mapping[str, int]:

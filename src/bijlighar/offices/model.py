@@ -85,6 +85,15 @@ class Act(StrEnum):
     IMPORT_KEYS = "import_keys"
     EDIT_READING = "edit_reading"
     CONFIRM_EDIT = "confirm_edit"
+    SEAL_MONTH = "seal_month"
+    OPEN_MONTH = "open_month"
+    CONFIRM_OPENING = "confirm_opening"
+    REMOVE_READINGS = "remove_readings"
+    OPEN_CASE = "open_case"
+    WORK_CASE = "work_case"
+    INSPECT_CASE = "inspect_case"
+    CONFIRM_THEFT = "confirm_theft"
+    ASSESS_CASE = "assess_case"
     RUN_BILLS = "run_bills"
     CORRECT_BILL = "correct_bill"
     CHANGE_POLICY = "change_policy"
@@ -153,6 +162,17 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         # To propose an edit is not to confirm it: two persons stand for each.
         Act.EDIT_READING: _roles(Role.CLERK, Role.ENGINEER),
         Act.CONFIRM_EDIT: _roles(Role.APPROVER, Role.ENGINEER),
+        Act.SEAL_MONTH: _roles(Role.APPROVER, Role.ENGINEER),
+        # To ask for the opening of a sealed month is not to decide it: two persons stand for each.
+        Act.OPEN_MONTH: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
+        Act.CONFIRM_OPENING: _roles(Role.APPROVER, Role.ENGINEER),
+        Act.REMOVE_READINGS: _roles(Role.ENGINEER, Role.ADMIN),
+        Act.OPEN_CASE: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        Act.WORK_CASE: _roles(Role.APPROVER, Role.ENGINEER, Role.THEFT_OFFICER),
+        Act.INSPECT_CASE: _roles(Role.ENGINEER, Role.FITTER, Role.THEFT_OFFICER),
+        # To report theft is not to confirm it: two persons stand for each, the second a theft officer.
+        Act.CONFIRM_THEFT: _roles(Role.THEFT_OFFICER),
+        Act.ASSESS_CASE: _roles(Role.ENGINEER, Role.THEFT_OFFICER),
         Act.RUN_BILLS: _roles(Role.CLERK, Role.APPROVER),
         Act.CORRECT_BILL: _roles(Role.APPROVER),
         Act.CHANGE_POLICY: _roles(Role.APPROVER, Role.ADMIN),

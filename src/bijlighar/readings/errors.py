@@ -37,3 +37,33 @@ class UnsupportedFormat(ReadingsError):
     """Files of this format are not taken in."""
 
     code = "readings.unsupported-format"
+
+
+class UnknownSeal(ReadingsError):
+    """There is no such seal, or it is another office's."""
+
+    code = "readings.unknown-seal"
+
+
+class MonthSealed(ReadingsError):
+    """The month is sealed: nothing of it changes."""
+
+    code = "readings.month-sealed"
+
+
+class CannotSeal(ReadingsError):
+    """The month cannot be sealed as it stands."""
+
+    code = "readings.cannot-seal"
+
+
+class SealChanged(ReadingsError):
+    """A seal is not in the state that this step needs, or somebody was faster."""
+
+    code = "readings.seal-changed"
+
+
+class CannotRemove(ReadingsError):
+    """The intervals of this month are not to be removed."""
+
+    code = "readings.cannot-remove"

@@ -7,6 +7,7 @@ Meters are read a few at a time, so that a file of any length needs the memory o
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import repeat
 from typing import Any, BinaryIO, TextIO
 
@@ -59,12 +60,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is to be handed out: meters (None: all), IST day numbers, and whether only what the meters said."""
+    """
+    What is to be handed out: meters (None: all), IST day numbers, and whether only what the meters said.
+
+    With `as_of` it is what was known at that moment, estimates and edits in their places.
+    """
 
     first: int
     last: int
     meters: tuple[str, ...] | None = None
     is_measured: bool = False
+    as_of: datetime | None = None
 
 
 def runs_of(connection: Connection, *, wish: Wish, progress: Progress) -> Iterator[Run]:
@@ -76,8 +82,10 @@ def runs_of(connection: Connection, *, wish: Wish, progress: Progress) -> Iterat
     at_once = max(DAYS_PER_READ // (wish.last - wish.first + 1), 1)
     for begin in range(0, len(meters), at_once):
         some = meters[begin : begin + at_once]
-        read = queries.raw_days if wish.is_measured else queries.days
-        blocks = read(connection, meters=some, first=wish.first, last=wish.last)
+        if wish.is_measured:
+            blocks = queries.raw_days(connection, meters=some, first=wish.first, last=wish.last)
+        else:
+            blocks = queries.days(connection, meters=some, first=wish.first, last=wish.last, as_of=wish.as_of)
         yield from _runs(some, blocks)
         progress(min(begin + at_once, len(meters)), len(meters))
 

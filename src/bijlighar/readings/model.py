@@ -16,6 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bijlighar.base.words import Words
+from bijlighar.readings.seals import SEAL_STATE_NAMES as SEAL_STATE_NAMES
+from bijlighar.readings.seals import SEAL_STEPS as SEAL_STEPS
+from bijlighar.readings.seals import SHUT as SHUT
+from bijlighar.readings.seals import LateSum as LateSum
+from bijlighar.readings.seals import MonthSeal as MonthSeal
+from bijlighar.readings.seals import Removable as Removable
+from bijlighar.readings.seals import SealCheck as SealCheck
+from bijlighar.readings.seals import SealEvent as SealEvent
+from bijlighar.readings.seals import SealState as SealState
 
 Integers = NDArray[np.int64]
 Days = NDArray[np.int32]
@@ -264,12 +273,13 @@ class DayEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendReport:
-    """What a call of `append` changed."""
+    """What a call of `append` changed; `intervals_late` were held apart, for their months are sealed."""
 
     days_written: int
     intervals_new: int
     intervals_changed: int
     findings: tuple[Finding, ...]
+    intervals_late: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +295,7 @@ class ImportReport:
     rounded: int
     findings: tuple[Finding, ...]
     left_out: tuple[str, ...] = ()
+    intervals_late: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

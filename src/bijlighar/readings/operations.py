@@ -11,25 +11,28 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.base.period import date_of, day_number, local_date, local_midnight
+from bijlighar.base.period import date_of
 from bijlighar.readings import (
     event_store,
     finding_store,
     greenbutton_days,
     greenbutton_file,
     nem12_file,
-    register_store,
     store,
 )
-from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
-from bijlighar.readings.errors import BrokenFile, ReadingsChanged, UnusableReadings
+from bijlighar.readings.archiving import remove_intervals as remove_intervals
+from bijlighar.readings.archiving import write_archive as write_archive
+from bijlighar.readings.covering import covered
+from bijlighar.readings.errors import BrokenFile, MonthSealed, ReadingsChanged, UnusableReadings
 from bijlighar.readings.exporting import Wish as Wish
 from bijlighar.readings.exporting import write_csv as write_csv
 from bijlighar.readings.exporting import write_parquet as write_parquet
 from bijlighar.readings.greenbutton_writing import write_greenbutton as write_greenbutton
+from bijlighar.readings.merging import SEQUENCE as SEQUENCE
+from bijlighar.readings.merging import append as append
+from bijlighar.readings.merging import append_registers as append_registers
 from bijlighar.readings.model import (
     ABSENT,
-    AppendReport,
     DayBlock,
     DayEdit,
     Delivery,
@@ -39,85 +42,19 @@ from bijlighar.readings.model import (
     MeterEvent,
     Origin,
     Quality,
-    RegisterSnapshot,
 )
 from bijlighar.readings.nem12_days import stored_form
 from bijlighar.readings.readings_file import ParsedFile, Stamp, parse
-from bijlighar.readings.rules import StoredDays, edited_days, laid_over, merge, overlay_of
+from bijlighar.readings.rules import StoredDays, edited_days, laid_over, overlay_of
+from bijlighar.readings.sealing import ask_opening as ask_opening
+from bijlighar.readings.sealing import confirm_opening as confirm_opening
+from bijlighar.readings.sealing import refuse_opening as refuse_opening
+from bijlighar.readings.sealing import seal_month as seal_month
+from bijlighar.readings.sealing import withdraw_opening as withdraw_opening
 from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 
-SEQUENCE = "readings.day"
-#: How far from a register an estimate may lie that it concerns [days]; meters keep their profiles no longer.
-REGISTER_REACH_DAYS = 62
 INTERVALS_PER_APPEND = 500_000
-
-
-def append(connection: Connection, *, deliveries: Sequence[Delivery], now: datetime) -> AppendReport:
-    """
-    Merge deliveries of many meters into the stored meter-days and return what changed.
-
-    Unchanged meter-days are not written; of the others the old row goes to the history and version + 1 is written.
-    The writers of one database take turns from here to the end of their transactions.
-
-    :raises UnusableReadings: if a delivery cannot be laid out; nothing is stored then.
-    """
-    rounds = rounds_of([delivery for delivery in deliveries if len(delivery.starts) or delivery.unreadable])
-    sequences.take(connection, name=SEQUENCE, count=0)  # holds the place of the single writer
-    written = intervals_new = intervals_changed = 0
-    findings: list[Finding] = []
-    for round_ in rounds:
-        arranged = arrange(round_)
-        findings.extend(delivery_findings([round_[place] for place in arranged.untidy], now=now))
-        if not arranged.meters:
-            continue
-        keys = list(zip(arranged.days.tolist(), arranged.meters, strict=True))
-        merged = merge(arranged, store.load_days(connection, keys=keys, minutes=arranged.minutes))
-        findings.extend(merged.findings)
-        intervals_new += merged.intervals_new
-        intervals_changed += merged.intervals_changed
-        count = int(merged.changed.sum())
-        if count:
-            written += count
-            first = sequences.take(connection, name=SEQUENCE, count=count)
-            store.write_days(
-                connection,
-                days=merged.days,
-                chosen=merged.changed,
-                origins=arranged.origins,
-                sequences=range(first, first + count),
-                now=now,
-            )
-    finding_store.add_findings(connection, findings=findings, now=now)
-    return AppendReport(
-        days_written=written,
-        intervals_new=intervals_new,
-        intervals_changed=intervals_changed,
-        findings=tuple(findings),
-    )
-
-
-def append_registers(connection: Connection, *, snapshots: Sequence[RegisterSnapshot], now: datetime) -> int:
-    """
-    Store register snapshots and return how many were new or different; an earlier one goes to the history.
-
-    A register at midnight makes the meter-days it concerns count as changed, for their sums are to be checked again.
-    """
-    if not snapshots:
-        return 0
-    sequences.take(connection, name=SEQUENCE, count=0)
-    written = register_store.merge_registers(connection, snapshots=snapshots, now=now)
-    midnights = {
-        (snapshot.meter, day_number(local_date(snapshot.at)))
-        for snapshot in written
-        if local_midnight(local_date(snapshot.at)) == snapshot.at
-    }
-    if midnights:
-        keys = store.select_touched(connection, meter_days=sorted(midnights), reach=REGISTER_REACH_DAYS)
-        if keys:
-            first = sequences.take(connection, name=SEQUENCE, count=len(keys))
-            store.renumber(connection, keys=keys, first=first)
-    return len(written)
 
 
 def append_events(connection: Connection, *, events: Sequence[MeterEvent], now: datetime) -> int:  # noqa: ARG001
@@ -130,8 +67,8 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
     Write validity, quality and estimates of a block as new versions and return how many rows changed.
 
     Measured values are not touched: what a block estimates is laid over them. A row whose version is no longer the
-    stored one is left alone, for it will be validated again; so is one that says nothing new. A row of version 0 (a
-    day that never came) is written only if it holds estimates.
+    stored one is left alone, for it will be validated again; so is one that says nothing new, and one of a sealed
+    month. A row of version 0 (a day that never came) is written only if it holds estimates.
 
     :raises UnusableReadings: if the block estimates an interval without giving its energy.
     """
@@ -156,6 +93,9 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
     )
     says_something = (stored.versions > 0) | _has_overlay(proposed)
     chosen = (stored.versions == block.versions) & _differs(stored, proposed) & says_something
+    seals = covered(connection, meters=block.meters, days=block.days)
+    if seals is not None:
+        chosen &= seals == 0
     if chosen.any():
         store.write_overlays(connection, days=proposed, chosen=chosen, now=now)
     return int(chosen.sum())
@@ -168,12 +108,14 @@ def store_edited(connection: Connection, *, edits: Sequence[DayEdit], now: datet
     Who may edit, and that two persons stand for it, is the caller's to know. Measured values are not touched.
 
     :raises ReadingsChanged: if a meter-day is no longer in the version that its edit names; nothing is written then.
+    :raises MonthSealed: if a meter-day belongs to a sealed month; nothing is written then.
     """
     if not edits:
         return
     minutes = edits[0].minutes
     keys = [(edit.day, edit.meter) for edit in edits]
     first = sequences.take(connection, name=SEQUENCE, count=len(edits))
+    check_not_sealed(connection, keys=[(edit.meter, edit.day) for edit in edits])
     stored = store.load_days(connection, keys=keys, minutes=minutes)
     for edit, version in zip(edits, stored.versions.tolist(), strict=True):
         if version != edit.version:
@@ -185,6 +127,23 @@ def store_edited(connection: Connection, *, edits: Sequence[DayEdit], now: datet
     edited = edited_days(stored, edits)
     store.write_overlays(connection, days=edited, chosen=every, origin=Origin.HAND, now=now)
     store.renumber(connection, keys=[(*key, minutes) for key in keys], first=first)
+
+
+def check_not_sealed(connection: Connection, *, keys: Sequence[tuple[str, int]]) -> None:
+    """
+    Check that no (meter, day) belongs to a sealed month.
+
+    :raises MonthSealed: if one does.
+    """
+    days = np.array([day for _, day in keys], dtype=np.int32)
+    seals = covered(connection, meters=[meter for meter, _ in keys], days=days)
+    if seals is not None:
+        place = int(np.flatnonzero(seals)[0])
+        meter, day = keys[place]
+        raise MonthSealed(
+            f"the month of {date_of(day)} is sealed for meter {meter} (seal {seals[place]}); two persons open it "
+            "with `bijlighar readings seal open` and `confirm`"
+        )
 
 
 def import_csv(connection: Connection, *, text: str, stamp: Stamp, now: datetime) -> ImportReport:
@@ -226,13 +185,14 @@ def import_greenbutton(
 
 def _store_file(connection: Connection, parsed: ParsedFile, *, now: datetime) -> ImportReport:
     registers = append_registers(connection, snapshots=parsed.snapshots, now=now)
-    days = new = changed = 0
+    days = new = changed = held = 0
     findings: list[Finding] = []
     for some in _batches(parsed.deliveries):
         report = append(connection, deliveries=some, now=now)
         days += report.days_written
         new += report.intervals_new
         changed += report.intervals_changed
+        held += report.intervals_late
         findings.extend(report.findings)
     finding_store.add_findings(connection, findings=parsed.flags, now=now)
     return ImportReport(
@@ -245,6 +205,7 @@ def _store_file(connection: Connection, parsed: ParsedFile, *, now: datetime) ->
         rounded=parsed.rounded,
         findings=tuple(findings),
         left_out=parsed.left_out,
+        intervals_late=held,
     )
 
 

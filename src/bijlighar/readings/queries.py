@@ -41,6 +41,13 @@ from bijlighar.readings.rules import (
     quality_counts,
     raw_quality,
 )
+from bijlighar.readings.sealed import held_meters as held_meters
+from bijlighar.readings.sealed import late_sums as late_sums
+from bijlighar.readings.sealed import removable as removable
+from bijlighar.readings.sealed import seals as seals
+from bijlighar.readings.sealed import seals_over as seals_over
+from bijlighar.readings.sealing import check_seal as check_seal
+from bijlighar.readings.sealing import seal_in_sight as seal_in_sight
 from bijlighar.storage.sql import text_of
 
 DAYS_PER_PAGE = 100_000
@@ -177,6 +184,15 @@ def registers(
 ) -> tuple[RegisterSnapshot, ...]:
     """Return register snapshots by meter and time; both ends of `period` are included."""
     return tuple(register_store.select_registers(connection, meters=meters, kind=kind, period=period))
+
+
+def registers_as_of(
+    connection: Connection, *, meters: Sequence[str], period: Period, moment: datetime
+) -> tuple[RegisterSnapshot, ...]:
+    """Return register snapshots by meter and time as they were known at a moment, both ends of `period` included."""
+    return tuple(
+        register_store.select_registers_as_of(connection, meters=meters, period=period, moment=moment)
+    )
 
 
 def midnight_registers(

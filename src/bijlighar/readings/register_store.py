@@ -60,7 +60,7 @@ def merge_registers(
     """Store what is new or different, the earlier snapshot going to the history, and return it."""
     written: list[RegisterSnapshot] = []
     for round_ in _rounds(snapshots):
-        known = _load(connection, list(round_))
+        known = load_registers(connection, keys=list(round_))
         fresh, changed = [], []
         for key, snapshot in round_.items():
             earlier = known.get(key)
@@ -68,10 +68,10 @@ def merge_registers(
                 fresh.append(_row(snapshot, 1, now))
                 written.append(snapshot)
                 continue
-            merged = _merged(earlier[1], snapshot)
-            if merged != replace(earlier[1], origin=merged.origin):
-                changed.append(_row(merged, earlier[0] + 1, now))
-                written.append(merged)
+            whole = merged(earlier[1], snapshot)
+            if whole != replace(earlier[1], origin=whole.origin):
+                changed.append(_row(whole, earlier[0] + 1, now))
+                written.append(whole)
         keys = [(row[0], row[1], row[2]) for row in changed]
         bulk.copy_rows(
             connection,
@@ -82,7 +82,9 @@ def merge_registers(
             keys=keys,
         )
         bulk.insert_rows(connection, table=register_table, columns=_COLUMNS, rows=fresh)
-        bulk.upsert_rows(connection, table=register_table, columns=_COLUMNS, rows=changed)
+        bulk.upsert_rows(
+            connection, table=register_table, columns=_COLUMNS, rows=changed, rising=("recorded_at",)
+        )
     return written
 
 
@@ -103,6 +105,25 @@ def select_registers(
         some = statement.where(register_table.c.meter.in_(wanted[begin : begin + METERS_PER_SELECT]))
         found.extend(_snapshot(row) for row in connection.execute(some))
     return found
+
+
+def select_registers_as_of(
+    connection: Connection, *, meters: Sequence[str], period: Period, moment: datetime
+) -> list[RegisterSnapshot]:
+    """Return the snapshots of `period` by meter and time as they were known at `moment`; its end is included."""
+    found: dict[Key, tuple[int, RegisterSnapshot]] = {}
+    wanted = sorted(set(meters))
+    for table in (register_table, history_table):
+        base = select(table).where(
+            table.c.at >= period.start, table.c.at <= period.end, table.c.recorded_at <= moment
+        )
+        for begin in range(0, len(wanted), METERS_PER_SELECT):
+            some = base.where(table.c.meter.in_(wanted[begin : begin + METERS_PER_SELECT]))
+            for row in connection.execute(some):
+                key = (row.meter, RegisterKind(row.kind), row.at)
+                if key not in found or found[key][0] < row.version:
+                    found[key] = (row.version, _snapshot(row))
+    return [found[key][1] for key in sorted(found, key=lambda key: (key[0], key[2], key[1].value))]
 
 
 def select_midnights(
@@ -134,7 +155,8 @@ def _rounds(snapshots: Sequence[RegisterSnapshot]) -> Iterator[dict[Key, Registe
     yield from rounds
 
 
-def _load(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[int, RegisterSnapshot]]:
+def load_registers(connection: Connection, *, keys: Sequence[Key]) -> dict[Key, tuple[int, RegisterSnapshot]]:
+    """Return version and snapshot of the keys that are stored, and of others of these meters between them; locked."""
     known: dict[Key, tuple[int, RegisterSnapshot]] = {}
     meters = sorted({key[0] for key in keys})
     for begin in range(0, len(meters), METERS_PER_SELECT):
@@ -148,7 +170,7 @@ def _load(connection: Connection, keys: Sequence[Key]) -> dict[Key, tuple[int, R
     return known
 
 
-def _merged(earlier: RegisterSnapshot, later: RegisterSnapshot) -> RegisterSnapshot:
+def merged(earlier: RegisterSnapshot, later: RegisterSnapshot) -> RegisterSnapshot:
     """Return the later snapshot with what only the earlier one knows."""
     kept = {name: getattr(earlier, name) for name in _VALUES if getattr(later, name) is None}
     return replace(later, **kept)

@@ -50,6 +50,8 @@ from bijlighar.storage.packed import CODE_BITS
 from bijlighar.storage.schema import Moment, Whole, metadata
 
 METERS_PER_SELECT = 500
+#: A writer that waited its turn may name an earlier moment; no version is told before the one it follows.
+RISING = ("recorded_at",)
 
 
 def _packed_columns() -> tuple[Column[Any], ...]:
@@ -151,7 +153,9 @@ def write_days(
         *blobs,
         quality_blobs(days, rows),
     ]
-    bulk.upsert_rows(connection, table=day_table, columns=columns, rows=list(zip(*lists, strict=True)))
+    bulk.upsert_rows(
+        connection, table=day_table, columns=columns, rows=list(zip(*lists, strict=True)), rising=RISING
+    )
 
 
 def write_overlays(
@@ -184,7 +188,12 @@ def write_overlays(
     ]
     key = ("day", "meter", "minutes")
     bulk.update_rows(
-        connection, table=day_table, key=key, columns=columns, rows=list(zip(*lists, strict=True))
+        connection,
+        table=day_table,
+        key=key,
+        columns=columns,
+        rows=list(zip(*lists, strict=True)),
+        rising=RISING,
     )
     fresh = chosen & (days.versions == 0)
     if fresh.any():

@@ -27,6 +27,7 @@ from bijlighar.registry.model import (
     UsagePoint,
 )
 from bijlighar.registry.registry_file import url_key
+from bijlighar.storage.sql import text_of
 
 #: How many numbers stand in one SQL list.
 NUMBERS_PER_QUERY = 500
@@ -250,6 +251,39 @@ def feeders(connection: Connection, *, office: str | None = None) -> tuple[str, 
         return found
     supplied = _supplied(connection, by="feeder", office=office)
     return tuple(feeder for feeder in found if supplied(feeder) is Share.WHOLE)
+
+
+def transformers_alone(connection: Connection, *, office: str) -> tuple[Transformer, ...]:
+    """
+    Return the transformers that supply nobody but an office and those below it, by code.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    supplied = _supplied(connection, by="transformer", office=office)
+    return tuple(each for each in store.transformers(connection) if supplied(each.code) is Share.WHOLE)
+
+
+def accounts_below(
+    connection: Connection,
+    *,
+    period: Period,
+    office: str,
+    feeders: Sequence[str] | None = None,
+    transformers: Sequence[str] = (),
+) -> tuple[frozenset[str], str]:
+    """
+    Return the accounts that an office and those below it supplied in a period, and the query itself.
+
+    With `feeders` and `transformers` only those below one of these codes. Who belongs to no office is the top's.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    below = offices.offices_below(connection, code=office)
+    is_top = all(each.code in below for each in offices.offices(connection))
+    statement = store.accounts_below_statement(
+        period=period, offices=None if is_top else below, feeders=feeders, transformers=transformers
+    )
+    return frozenset(connection.execute(statement).scalars()), text_of(connection, statement)
 
 
 def _supplied(connection: Connection, *, by: str, office: str) -> Callable[[str], Share]:

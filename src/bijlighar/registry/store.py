@@ -405,6 +405,31 @@ def offices_supplied(connection: Connection, *, by: str) -> tuple[tuple[str, str
     return tuple((row[0], row[1]) for row in connection.execute(statement))
 
 
+def accounts_below_statement(
+    *,
+    period: Period,
+    offices: Sequence[str] | None,
+    feeders: Sequence[str] | None = None,
+    transformers: Sequence[str] = (),
+) -> Select[Any]:
+    """Return the SELECT of the accounts supplied in a period, of some offices (or all), below some codes (or any)."""
+    table = _installation.c
+    statement = (
+        select(table.account)
+        .where(
+            table.account.is_not(None),
+            table.from_at < period.end,
+            or_(table.to_at.is_(None), table.to_at > period.start),
+        )
+        .distinct()
+    )
+    if offices is not None:
+        statement = statement.where(table.office.in_(offices))
+    if feeders is not None:
+        statement = statement.where(or_(table.feeder.in_(feeders), table.transformer.in_(transformers)))
+    return statement
+
+
 def feeders(connection: Connection) -> tuple[str, ...]:
     """Return every feeder that a transformer or a place of supply names."""
     named = select(_transformer.c.feeder).where(_transformer.c.feeder.is_not(None))

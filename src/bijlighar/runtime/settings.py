@@ -81,6 +81,18 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "The contract with the operator of the meters: a file, relative to the home; empty = the shipped one.",
     ),
+    Setting(
+        "cases.assess_months_max",
+        12,
+        "How many months before an inspection units may be assessed for at most; s.126(5) of the Electricity Act "
+        "2003 says twelve where the period is not known. Have counsel confirm it for your company.",
+    ),
+    Setting(
+        "retention.interval_months",
+        0,
+        "How many whole months before this one keep their intervals; what is older may be removed by hand once it is "
+        "sealed and archived, registers never; 0 = everything is kept.",
+    ),
     Setting("billing.bill_from_day", 3, "Day of the next month from which a month is billed."),
     Setting("policy", "", "The arrears policy: a file, relative to the home; empty = the shipped one."),
     Setting(

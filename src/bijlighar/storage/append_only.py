@@ -1,6 +1,9 @@
 """Tables whose rows are only ever added: the database itself refuses to change or delete one."""
 
-from sqlalchemy import DDL, Table, event
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import DDL, Connection, Table, event
 
 #: Marks an append-only table in the catalogue.
 MARK = "append_only"
@@ -37,3 +40,27 @@ def refusals(*, name: str, dialect: str) -> tuple[str, ...]:
         f"CREATE TRIGGER {function} BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
     )
+
+
+@contextmanager
+def lifted(connection: Connection, *, table: Table) -> Iterator[None]:
+    """
+    Let rows of an append-only table be deleted within; the refusal stands again at the end, or the transaction fails.
+
+    For the one case in which rows leave: they were written elsewhere and read back before. A table that is not
+    append-only is left as it is.
+    """
+    if not table.info.get(MARK):
+        yield
+        return
+    name, dialect = table.name, connection.dialect.name
+    if dialect == "postgresql":
+        connection.exec_driver_sql(f"ALTER TABLE {name} DISABLE TRIGGER {name}_append_only")
+        yield
+        connection.exec_driver_sql(f"ALTER TABLE {name} ENABLE TRIGGER {name}_append_only")
+        return
+    for verb in ("update", "delete"):
+        connection.exec_driver_sql(f"DROP TRIGGER {name}_no_{verb}")
+    yield
+    for statement in refusals(name=name, dialect=dialect):
+        connection.exec_driver_sql(statement)

@@ -35,14 +35,32 @@ def insert_rows(connection: Connection, *, table: Table, columns: Sequence[str],
     connection.exec_driver_sql(statement, ready)
 
 
-def upsert_rows(connection: Connection, *, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Insert rows, or replace the named columns of those whose primary key exists."""
+def upsert_rows(
+    connection: Connection,
+    *,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    rising: Sequence[str] = (),
+) -> None:
+    """
+    Insert rows, or replace the named columns of those whose primary key exists.
+
+    A column that is `rising` keeps what it holds where that is greater.
+    """
     ready = _ready(connection, table, columns, rows)
     if not ready:
         return
     key = [column.name for column in table.primary_key]
     names = ", ".join(columns)
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    greatest = "greatest" if _is_postgresql(connection) else "max"
+    changes = ", ".join(
+        f"{name} = {greatest}({table.name}.{name}, excluded.{name})"
+        if name in rising
+        else f"{name} = excluded.{name}"
+        for name in columns
+        if name not in key
+    )
     meeting = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
     if _is_postgresql(connection):
         staged = _stage(connection, table, columns, ready)
@@ -61,19 +79,27 @@ def update_rows(
     key: Sequence[str],
     columns: Sequence[str],
     rows: Sequence[Row],
+    rising: Sequence[str] = (),
 ) -> None:
-    """Set `columns` of the rows of `key`; each row holds the key first, then the values."""
+    """
+    Set `columns` of the rows of `key`; each row holds the key first, then the values.
+
+    A column that is `rising` keeps what it holds where that is greater.
+    """
     ready = _ready(connection, table, (*key, *columns), rows)
     if not ready:
         return
     if _is_postgresql(connection):
         staged = _stage(connection, table, (*key, *columns), ready)
-        changes = ", ".join(f"{name} = s.{name}" for name in columns)
+        changes = ", ".join(
+            f"{name} = greatest(t.{name}, s.{name})" if name in rising else f"{name} = s.{name}"
+            for name in columns
+        )
         same = " AND ".join(f"t.{name} = s.{name}" for name in key)
         statement = f"UPDATE {table.name} t SET {changes} FROM {staged} s WHERE {same}"  # noqa: S608
         connection.exec_driver_sql(statement)
         return
-    changes = ", ".join(f"{name} = ?" for name in columns)
+    changes = ", ".join(f"{name} = max({name}, ?)" if name in rising else f"{name} = ?" for name in columns)
     same = " AND ".join(f"{name} = ?" for name in key)
     turned = [row[len(key) :] + row[: len(key)] for row in ready]
     connection.exec_driver_sql(f"UPDATE {table.name} SET {changes} WHERE {same}", turned)  # noqa: S608

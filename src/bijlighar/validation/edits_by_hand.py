@@ -68,6 +68,7 @@ def propose_edit(connection: Connection, *, proposed: Proposed, person: str, now
     :raises NotPermitted: if the person may not propose it in the meter's office.
     :raises RefusedEdit: if the run, the values or the kind do not fit what is stored.
     :raises EditStands: if another edit of these intervals waits to be decided.
+    :raises MonthSealed: if the run touches a sealed month.
     :raises InvalidValue: if the reason is empty or no text.
     """
     serial = check_text(proposed.meter, what="the meter", letters_max=CODE_MAX)
@@ -77,6 +78,7 @@ def propose_edit(connection: Connection, *, proposed: Proposed, person: str, now
     note = _said(proposed.note, what="the reason")
     sequences.take(connection, name=readings.SEQUENCE, count=0)  # of two proposers the second sees the first
     minutes, block = _stored(connection, proposed, minutes=device.minutes, now=now)
+    readings.check_not_sealed(connection, keys=_keys(block))
     values = _checked_values(proposed)
     measured = reading_queries.raw_rows(connection, keys=_keys(block), minutes=minutes)
     run = places(start=proposed.start, intervals=proposed.intervals, minutes=minutes, days=block.days)

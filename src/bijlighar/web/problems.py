@@ -56,6 +56,10 @@ STATUS_OF = {
     "registry.unknown-end-device": 404,
     "validation.exception-changed": 409,
     "validation.not-the-holder": 409,
+    "balance.unknown-case": 404,
+    "balance.case-stands": 409,
+    "balance.case-changed": 409,
+    "balance.not-the-inspector": 409,
     "demo.town-not-running": 503,
     "demo.nothing-left": 409,
 }

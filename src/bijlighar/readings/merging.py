@@ -1,0 +1,112 @@
+"""Merging what was delivered into what is stored; what comes late for a sealed month is held apart."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection
+
+from bijlighar.base.period import day_number, local_date, local_midnight
+from bijlighar.readings import finding_store, late, register_store, store
+from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
+from bijlighar.readings.covering import covered
+from bijlighar.readings.model import AppendReport, Delivery, Finding, RegisterSnapshot
+from bijlighar.readings.packing import Row
+from bijlighar.readings.rules import merge
+from bijlighar.storage import sequences
+
+SEQUENCE = "readings.day"
+#: How far from a register an estimate may lie that it concerns [days]; meters keep their profiles no longer.
+REGISTER_REACH_DAYS = 62
+
+
+def append(connection: Connection, *, deliveries: Sequence[Delivery], now: datetime) -> AppendReport:
+    """
+    Merge deliveries of many meters into the stored meter-days and return what changed.
+
+    Unchanged meter-days are not written; of the others the old row goes to the history and version + 1 is written.
+    What comes for a sealed month is held apart and counted.
+    The writers of one database take turns from here to the end of their transactions.
+
+    :raises UnusableReadings: if a delivery cannot be laid out; nothing is stored then.
+    """
+    rounds = rounds_of([delivery for delivery in deliveries if len(delivery.starts) or delivery.unreadable])
+    sequences.take(connection, name=SEQUENCE, count=0)  # holds the place of the single writer
+    written = intervals_new = intervals_changed = intervals_late = 0
+    findings: list[Finding] = []
+    for round_ in rounds:
+        arranged = arrange(round_)
+        findings.extend(delivery_findings([round_[place] for place in arranged.untidy], now=now))
+        if not arranged.meters:
+            continue
+        keys = list(zip(arranged.days.tolist(), arranged.meters, strict=True))
+        stored = store.load_days(connection, keys=keys, minutes=arranged.minutes)
+        seals = covered(connection, meters=arranged.meters, days=arranged.days)
+        if seals is not None:
+            arranged, stored, held = late.hold_late(
+                connection, arranged=arranged, stored=stored, seals=seals, now=now
+            )
+            intervals_late += held
+            if not arranged.meters:
+                continue
+        merged = merge(arranged, stored)
+        findings.extend(merged.findings)
+        intervals_new += merged.intervals_new
+        intervals_changed += merged.intervals_changed
+        count = int(merged.changed.sum())
+        if count:
+            written += count
+            first = sequences.take(connection, name=SEQUENCE, count=count)
+            store.write_days(
+                connection,
+                days=merged.days,
+                chosen=merged.changed,
+                origins=arranged.origins,
+                sequences=range(first, first + count),
+                now=now,
+            )
+    finding_store.add_findings(connection, findings=findings, now=now)
+    return AppendReport(
+        days_written=written,
+        intervals_new=intervals_new,
+        intervals_changed=intervals_changed,
+        findings=tuple(findings),
+        intervals_late=intervals_late,
+    )
+
+
+def append_registers(connection: Connection, *, snapshots: Sequence[RegisterSnapshot], now: datetime) -> int:
+    """
+    Store register snapshots and return how many were new or different; an earlier one goes to the history.
+
+    A register at midnight makes the meter-days it concerns count as changed, for their sums are to be checked again.
+    A register of which every day is sealed is held apart; sealed days do not count as changed.
+    """
+    if not snapshots:
+        return 0
+    sequences.take(connection, name=SEQUENCE, count=0)
+    snapshots, _ = late.hold_late_registers(connection, snapshots=snapshots, now=now)
+    if not snapshots:
+        return 0
+    written = register_store.merge_registers(connection, snapshots=snapshots, now=now)
+    midnights = {
+        (snapshot.meter, day_number(local_date(snapshot.at)))
+        for snapshot in written
+        if local_midnight(local_date(snapshot.at)) == snapshot.at
+    }
+    if midnights:
+        keys = store.select_touched(connection, meter_days=sorted(midnights), reach=REGISTER_REACH_DAYS)
+        keys = _unsealed(connection, keys)
+        if keys:
+            first = sequences.take(connection, name=SEQUENCE, count=len(keys))
+            store.renumber(connection, keys=keys, first=first)
+    return len(written)
+
+
+def _unsealed(connection: Connection, keys: list[Row]) -> list[Row]:
+    """Return the (day, meter, minutes) keys that no seal holds."""
+    days = np.array([key[0] for key in keys], dtype=np.int32)
+    seals = covered(connection, meters=[key[1] for key in keys], days=days)
+    return (
+        keys if seals is None else [key for key, seal in zip(keys, seals.tolist(), strict=True) if not seal]
+    )
