@@ -34,7 +34,9 @@ def _print_faults() -> None:
     metavar="N",
     help="N meters behind one gateway: 150 ms, 20,000 octets/s, eight connections for all.",
 )
-@click.option("--push", metavar="HOST:PORT", help="Where alerts are pushed to.")
+@click.option(
+    "--push", metavar="HOST:PORT", help="Where alerts are pushed to, over TCP; udp://HOST:PORT: over UDP."
+)
 @click.option("--hdlc", is_flag=True, help="HDLC frames over TCP instead of the wrapper.")
 @click.option(
     "--profiles",

@@ -223,6 +223,17 @@ def layouts(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
     return {row.model: row.document for row in connection.execute(select(_layout))}
 
 
+def layout_of(connection: Connection, *, meter: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Return model and layout document of a meter, None where a session has not told them yet."""
+    statement = (
+        select(_layout.c.model, _layout.c.document)
+        .join(_schedule, _schedule.c.model == _layout.c.model)
+        .where(_schedule.c.meter == meter)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else (row.model, row.document)
+
+
 def write_layout(connection: Connection, *, model: str, document: Mapping[str, Any], now: datetime) -> None:
     """Store the layouts of a model."""
     statement = insert_for(connection, _layout).values(model=model, document=dict(document), read_at=now)

@@ -48,8 +48,12 @@ SETTINGS: tuple[Setting, ...] = (
         "worker.poll_s", 0.02, "Pause of an idle worker before it asks whether anything was committed [s]."
     ),
     Setting("headend.title", "424A4C4748454144", "The head-end's system title, 8 octets in hex."),
-    Setting("headend.push_host", "127.0.0.1", "Address that listens for the meters' alerts."),
-    Setting("headend.push_port", 4059, "Port that listens for the meters' alerts; 0 = do not listen."),
+    Setting("headend.push_host", "127.0.0.1", "Address that listens for the meters' pushes."),
+    Setting(
+        "headend.push_port",
+        4059,
+        "Port that listens for the meters' pushes, over TCP and UDP; 0 = do not listen.",
+    ),
     Setting("headend.concurrency", 100, "Sessions with meters at one time."),
     Setting("headend.gateway_concurrency", 4, "Sessions at one time through one gateway."),
     Setting("headend.connect_timeout_s", 5.0, "Longest wait for a meter to accept a connection [s]."),
