@@ -44,12 +44,18 @@ class PushListener:
         self._tally = QuarantineTally(database=database, clock=clock)
         self._datagrams = PushDatagrams(head_end=head_end, storer=self._storer, tally=self._tally)
 
-    async def start(self, *, host: str, port: int) -> None:
+    async def start(self, *, host: str, port: int | None) -> None:
         """
-        Listen on an address; port 0 takes any free one.
+        Listen on an address; port 0 takes any free one, None: take only what comes over modems that call in.
 
         :raises BrokenSettings: if the address cannot be listened on.
         """
+        if port is not None:
+            await self._open(host=host, port=port)
+        self._storer.start()
+        self._tally.start()
+
+    async def _open(self, *, host: str, port: int) -> None:
         for draw in range(DRAWS_MAX):
             try:
                 self._server = await asyncio.start_server(self._serve, host=host, port=port)
@@ -65,8 +71,6 @@ class PushListener:
                     f"the push listener cannot listen on {host}:{port} ({problem.strerror or problem}); "
                     "set headend.push_host and headend.push_port"
                 ) from None
-        self._storer.start()
-        self._tally.start()
 
     @property
     def port(self) -> int:

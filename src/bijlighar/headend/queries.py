@@ -28,11 +28,11 @@ from bijlighar.headend.model import (
     SessionRow,
     SilentMeter,
 )
-from bijlighar.headend.modem_store import Modem
+from bijlighar.headend.modem_store import Modem as Modem
 from bijlighar.headend.on_demand import KIND as READ_NOW
 from bijlighar.headend.on_demand_store import AskedReading
-from bijlighar.headend.push_kinds_store import KindCount
-from bijlighar.headend.push_store import Quarantined
+from bijlighar.headend.push_kinds_store import KindCount as KindCount
+from bijlighar.headend.push_store import Quarantined as Quarantined
 from bijlighar.headend.service_report import ServiceReport as ServiceReport
 from bijlighar.headend.service_report import service_document as service_document
 from bijlighar.headend.service_report import service_report as service_report

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    update,
 )
 
 from bijlighar.base.period import ONE_DAY, Period, date_of, local_midnight
@@ -216,6 +217,18 @@ def write_schedules(connection: Connection, *, schedules: Iterable[Schedule]) ->
             statement.on_conflict_do_update(index_elements=[_schedule.c.meter], set_=changed),
             rows[first : first + ROWS_PER_STATEMENT],
         )
+
+
+def bring_forward(
+    connection: Connection, *, meters: Sequence[str], codes: Sequence[str], now: datetime
+) -> int:
+    """Let meters whose last session failed with one of some codes be asked at once; return how many those are."""
+    statement = (
+        update(_schedule)
+        .where(_schedule.c.meter.in_(meters), _schedule.c.last_code.in_(codes), _schedule.c.next_at > now)
+        .values(next_at=now)
+    )
+    return connection.execute(statement).rowcount
 
 
 def layouts(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
