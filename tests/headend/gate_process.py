@@ -54,8 +54,10 @@ class GateProcess:
         keys: Sequence[MeterKeys],
         ceilings: Ceilings | None = None,
         now: datetime = NOW,
+        call_in: str | None = None,
     ) -> None:
         self._now = now
+        self._call_in = call_in
         self.folder = GateFolder(path=path)
         self.folder.found(verify_key=VERIFY_KEY, ceilings=ceilings or Ceilings())
         store = self.folder.open_store()
@@ -85,6 +87,7 @@ class GateProcess:
                 "tests.headend.gate_worker",
                 str(self.folder.path),
                 self._now.isoformat(),
+                *([] if self._call_in is None else [self._call_in]),
             ],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},

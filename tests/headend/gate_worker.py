@@ -1,8 +1,9 @@
-"""A gate's process for tests, on a still clock: python -m tests.headend.gate_worker FOLDER [TIME]."""
+"""A gate's process for tests, on a still clock: python -m tests.headend.gate_worker FOLDER [TIME [CALL_IN]]."""
 
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +27,8 @@ async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     clock = StillClock(datetime.fromisoformat(sys.argv[2]) if len(sys.argv) > 2 else NOW)
-    await serve_gate(GateFolder(path=Path(sys.argv[1])), settings=FAST, clock=clock, stop=stop)
+    settings = replace(FAST, call_in_socket=sys.argv[3] if len(sys.argv) > 3 else None)
+    await serve_gate(GateFolder(path=Path(sys.argv[1])), settings=settings, clock=clock, stop=stop)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
 #: Words below a word that live in another module: (word, word below) -> (module, command).
 BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("meter", "simulate"): ("simulate", "simulate"),
+    ("meter", "modems"): ("modems", "modems"),
     ("meter", "change-keys"): ("upkeep", "change_keys"),
     ("meter", "firmware"): ("upkeep", "firmware"),
     ("registry", "keys"): ("keys", "keys"),

@@ -34,7 +34,22 @@ def _print_faults() -> None:
     metavar="N",
     help="N meters behind one gateway: 150 ms, 20,000 octets/s, eight connections for all.",
 )
-@click.option("--push", metavar="HOST:PORT", help="Where alerts are pushed to.")
+@click.option(
+    "--push", metavar="HOST:PORT", help="Where alerts are pushed to, over TCP; udp://HOST:PORT: over UDP."
+)
+@click.option(
+    "--call-in",
+    metavar="HOST:PORT",
+    help="Open no port: the meters' modems call in there (the setting headend.call_in_port).",
+)
+@click.option(
+    "--per-modem",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="N meters behind each modem that calls in.",
+)
 @click.option("--hdlc", is_flag=True, help="HDLC frames over TCP instead of the wrapper.")
 @click.option(
     "--profiles",
@@ -59,6 +74,8 @@ def simulate(
     faults: str,
     per_gateway: int | None,
     push: str | None,
+    call_in: str | None,
+    per_modem: int,
     hdlc: bool,
     profiles: Path | None,
     control: str | None,
@@ -68,8 +85,12 @@ def simulate(
     if faults.strip() == "help":
         _print_faults()
         return
-    if push is not None:
-        _check_address(push)
+    for address in (push, call_in):
+        if address is not None:
+            _check_address(address)
+    if call_in is not None and hdlc:
+        raise click.UsageError("--call-in takes the wrapper alone; leave --hdlc out")
+    calls = None if call_in is None else operations.CallIn(target=call_in, per_modem=per_modem)
     if meters is None:
         if hdlc or profiles is not None or keys_out is not None:
             raise click.UsageError("--hdlc, --profiles and --keys-out are for new meters; give --meters")
@@ -81,14 +102,15 @@ def simulate(
             push=push,
             faults=faults,
             per_gateway=per_gateway,
+            call_in=calls,
         )
         return
-    if port is None:
-        raise click.UsageError("--meters needs --port")
+    if port is None and call_in is None:
+        raise click.UsageError("--meters needs --port, or --call-in")
     operations.serve_alone(
         meters=meters,
         seed=seed,
-        port=port,
+        port=port or 0,
         clock=RealClock(),
         announce=print_line,
         control=control,
@@ -98,6 +120,7 @@ def simulate(
         profiles=profiles,
         keys_out=keys_out,
         per_gateway=per_gateway,
+        call_in=calls,
     )
 
 

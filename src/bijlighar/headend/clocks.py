@@ -20,7 +20,7 @@ from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import ClockDeed, Lane, SessionPurpose, SessionRow
 from bijlighar.headend.ports import Gate, GateSession
 from bijlighar.headend.rules import clock_deed
-from bijlighar.headend.tcp import parse_url
+from bijlighar.headend.tcp import gateway_before, parse_url
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import EndDevice
 from bijlighar.storage.engine import Database
@@ -95,7 +95,9 @@ async def _speak(
     device: EndDevice, *, clock: Clock, head_end: HeadEnd, gate: Gate
 ) -> tuple[ClockDeed, int, str]:
     meter, address = device.serial, parse_url(str(device.url))
-    async with head_end.permit(meter=meter, gateway=device.gateway, lane=Lane.SCHEDULED):
+    async with head_end.permit(
+        meter=meter, gateway=gateway_before(url=device.url, gateway=device.gateway), lane=Lane.SCHEDULED
+    ):
         session = await gate.open(serial=meter, address=address, now=clock.now())
         try:
             done = await _set_if_due(session, device, clock=clock, head_end=head_end)

@@ -35,7 +35,7 @@ from bijlighar.headend.model import (
 )
 from bijlighar.headend.ports import GateSession
 from bijlighar.headend.session import MeterSession
-from bijlighar.headend.tcp import parse_url
+from bijlighar.headend.tcp import gateway_before, parse_url
 from bijlighar.registry import queries as registry
 from bijlighar.storage import jobs
 from bijlighar.storage.engine import Database
@@ -92,7 +92,8 @@ async def _in_turn(run: Run) -> None:
     serial = run.job.partition
     with run.database.read() as connection:
         try:
-            gateway = registry.end_device(connection, serial=serial).gateway
+            device = registry.end_device(connection, serial=serial)
+            gateway = gateway_before(url=device.url, gateway=device.gateway)
         except BijligharError:
             gateway = None
     try:

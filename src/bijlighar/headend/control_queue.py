@@ -27,6 +27,8 @@ LOOK_KIND = "headend.relay-look"
 #: disconnection may have left and must be read, not sent.
 UNKNOWN_KINDS: tuple[str, ...] = ()
 CONTROL_KINDS = (*KINDS.values(), LOOK_KIND)
+#: What may go at once when a modem calls in: a disconnection has its hours, and waits for its own time.
+AT_ANY_HOUR = (KINDS[ControlAction.RECONNECT], LOOK_KIND)
 #: How often the job of one command may be made anew after it was lost with its process.
 REVIVALS_MAX = 1_000
 #: How many overdue commands one transaction ends.

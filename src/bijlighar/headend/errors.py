@@ -153,6 +153,24 @@ class ClosedGateStore(HeadEndError):
     code = "headend.gate-no-store"
 
 
+class NotCalledIn(HeadEndError):
+    """The modem before the meter has not called in; nothing was sent."""
+
+    code = "headend.not-called-in"
+
+
+class ModemBusy(HeadEndError):
+    """The modem before the meter was spoken through by others for too long; nothing was sent."""
+
+    code = "headend.modem-busy"
+
+
+class CallInAway(HeadEndError):
+    """The exchange of modems that call in does not run; no meter behind such a modem can be reached."""
+
+    code = "headend.call-in-away"
+
+
 class GateRuns(HeadEndError):
     """Another gate runs on the same folder."""
 

@@ -291,11 +291,16 @@ class TransportKind(Enum):
     TCP = "tcp"
     HDLC_TCP = "hdlc+tcp"
     HDLC = "hdlc"
+    CALL_IN = "callin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterAddress:
-    """Where a meter answers; of a serial line `host` is the device, and `port` is 0."""
+    """
+    Where a meter answers; of a serial line `host` is the device, and `port` is 0.
+
+    Of a modem that calls in `host` is its name, and `server` the meter behind it.
+    """
 
     kind: TransportKind
     host: str
@@ -313,6 +318,9 @@ class HeadEndSettings:
     Times are seconds unless named otherwise. The two keys and the title are 32, 32 and 8 octets; without a
     key-encryption key no stored key can be opened, without a verify key the gate admits nothing. `gate_socket` is
     where the gate's process listens; None puts the gate into this process, for tests and benchmarks.
+    `call_in_socket` is where the exchange of modems that call in is asked for one; None: there is none. Of its limits
+    `call_in_per_source` counts the connections of one address, `call_in_first_s` is how long a modem may take to name
+    itself, `call_in_idle_s` how long it may be silent.
     """
 
     worker: str = "head-end"
@@ -343,6 +351,12 @@ class HeadEndSettings:
     gate_socket: str | None = None
     push_connections: int = 256
     push_timeout_s: float = 30.0
+    call_in_socket: str | None = None
+    call_in_connections: int = 10_000
+    call_in_per_source: int = 1_000
+    call_in_first_s: float = 30.0
+    call_in_idle_s: float = 900.0
+    call_in_wait_s: float = 30.0
 
 
 class Lane(IntEnum):

@@ -15,7 +15,7 @@ from bijlighar.headend.layout import read_columns
 from bijlighar.headend.model import CLIENT_SETTING, SESSION_OK, Lane, MeterAddress, SessionPurpose, SessionRow
 from bijlighar.headend.on_demand_store import AskedReading, AskedState
 from bijlighar.headend.session import MeterSession
-from bijlighar.headend.tcp import parse_url
+from bijlighar.headend.tcp import gateway_before, parse_url
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import EndDevice
 from bijlighar.storage import jobs
@@ -113,7 +113,12 @@ async def _speak(
     if device.url is None:
         raise MeterSilent(f"meter {meter} has no address: it is read by hand")
     address = parse_url(device.url)
-    async with head_end.permit(meter=meter, gateway=device.gateway, lane=Lane.ON_DEMAND, wait_s=wait_s):
+    async with head_end.permit(
+        meter=meter,
+        gateway=gateway_before(url=device.url, gateway=device.gateway),
+        lane=Lane.ON_DEMAND,
+        wait_s=wait_s,
+    ):
         return await _speak_under_permit(database, device, address, now=now, head_end=head_end)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bijlighar.base.clock import Clock
 from bijlighar.headend import keys_store
+from bijlighar.headend.call_in_exchange import CallInExchange
 from bijlighar.headend.clocks import synchronise_clocks
 from bijlighar.headend.collect import collect_due, rehearse_due
 from bijlighar.headend.control import run_control_due
@@ -41,6 +42,7 @@ from bijlighar.storage.engine import Database
 
 __all__ = [
     "UNKNOWN_KINDS",
+    "CallInExchange",
     "FieldClient",
     "GateFolder",
     "GateRefusal",
@@ -174,15 +176,33 @@ async def serve_gate(
         keeper.store.close()
 
 
-async def listen(database: Database, *, head_end: HeadEnd, host: str, port: int, clock: Clock) -> None:
+async def listen(
+    database: Database,
+    *,
+    head_end: HeadEnd,
+    host: str,
+    port: int | None,
+    clock: Clock,
+    call_in: tuple[str, int] | None = None,
+    ready: asyncio.Event | None = None,
+) -> None:
     """
-    Take what meters push, until cancelled.
+    Take what meters push (`port` None: only over modems), and the calls of modems at `call_in`, until cancelled.
 
-    :raises BrokenSettings: if the address cannot be listened on.
+    `ready` is set when all that is listened on is.
+
+    :raises BrokenSettings: if an address cannot be listened on.
     """
     listener = PushListener(database=database, head_end=head_end, clock=clock)
     await listener.start(host=host, port=port)
+    exchange = CallInExchange(database=database, head_end=head_end, clock=clock, pushes=listener)
     try:
+        if call_in is not None:
+            await exchange.start(host=call_in[0], port=call_in[1])
+        if ready is not None:
+            ready.set()
         await asyncio.Event().wait()
     finally:
+        if call_in is not None:
+            await exchange.close()
         await listener.close()

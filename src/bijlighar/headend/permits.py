@@ -16,6 +16,8 @@ from itertools import count
 from bijlighar.headend.errors import TooLate
 from bijlighar.headend.model import Lane
 
+#: A gateway that is a modem which calls in: one conversation at a time.
+CALL_IN_SCHEME = "callin://"
 #: Lanes that may use the places kept free for them, and one place more through a gateway.
 URGENT = frozenset({Lane.RELAY, Lane.ON_DEMAND})
 
@@ -116,8 +118,10 @@ class Permits:
         places = self._places + (self._urgent_places if is_urgent else 0)
         if len(self._speaking) >= places or waiter.meter in self._speaking:
             return False
-        through = 0 if waiter.gateway is None else self._through[waiter.gateway]
-        return through < self._gateway_places + is_urgent
+        if waiter.gateway is None:
+            return True
+        through = 1 if waiter.gateway.startswith(CALL_IN_SCHEME) else self._gateway_places
+        return self._through[waiter.gateway] < through + is_urgent
 
 
 def _late(meter: str) -> TooLate:

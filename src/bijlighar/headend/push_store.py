@@ -11,6 +11,9 @@ from bijlighar.storage.sql import insert_for
 
 NOTE_LENGTH = 300
 FRAME_LENGTH = 2_048
+#: How many (sender, reason) are told apart, and what the senders beyond are called.
+SENDERS_MAX = 10_000
+OTHER_SENDERS = "*"
 
 _push = Table(
     "headend_push",
@@ -113,17 +116,26 @@ def write(connection: Connection, *, states: Iterable[PushState], now: datetime)
 
 
 def quarantine(
-    connection: Connection, *, sender: str, code: str, note: str, frame: bytes, now: datetime
+    connection: Connection, *, sender: str, code: str, note: str, frame: bytes, now: datetime, count: int = 1
 ) -> None:
-    """Count a push that could not be taken; of each sender and reason the last frame is kept."""
+    """
+    Count what could not be taken; of each sender and reason the last frame is kept.
+
+    Senders can be made up: beyond `SENDERS_MAX` rows a new one is counted with others.
+    """
+    sender, code = sender[:64], code[:64]
+    known = select(_quarantine.c.sender).where(_quarantine.c.sender == sender, _quarantine.c.code == code)
+    if connection.execute(known).first() is None:
+        rows = connection.execute(select(func.count()).select_from(_quarantine)).scalar_one()
+        sender = sender if rows < SENDERS_MAX else OTHER_SENDERS
     kept = {"note": note[:NOTE_LENGTH], "frame": frame[:FRAME_LENGTH], "last_at": now}
     statement = insert_for(connection, _quarantine).values(
-        sender=sender[:64], code=code[:64], pushes=1, first_at=now, **kept
+        sender=sender, code=code, pushes=count, first_at=now, **kept
     )
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[_quarantine.c.sender, _quarantine.c.code],
-            set_={**kept, "pushes": _quarantine.c.pushes + 1},
+            set_={**kept, "pushes": _quarantine.c.pushes + count},
         )
     )
 

@@ -10,7 +10,9 @@ from bijlighar.headend import (
     control_store,
     gate_store,
     keys_store,
+    modem_store,
     on_demand_store,
+    push_kinds_store,
     push_store,
     schedule,
     session_store,
@@ -26,9 +28,11 @@ from bijlighar.headend.model import (
     SessionRow,
     SilentMeter,
 )
+from bijlighar.headend.modem_store import Modem as Modem
 from bijlighar.headend.on_demand import KIND as READ_NOW
 from bijlighar.headend.on_demand_store import AskedReading
-from bijlighar.headend.push_store import Quarantined
+from bijlighar.headend.push_kinds_store import KindCount as KindCount
+from bijlighar.headend.push_store import Quarantined as Quarantined
 from bijlighar.headend.service_report import ServiceReport as ServiceReport
 from bijlighar.headend.service_report import service_document as service_document
 from bijlighar.headend.service_report import service_report as service_report
@@ -152,6 +156,16 @@ def push_counts(connection: Connection) -> Mapping[str, int]:
 def quarantined(connection: Connection, *, limit: int = DEFAULT_LIMIT) -> tuple[Quarantined, ...]:
     """Return what was pushed and could not be taken, newest first."""
     return push_store.quarantined(connection, limit=limit)
+
+
+def push_kinds(connection: Connection) -> Mapping[str, KindCount]:
+    """Return what became of the pushes that are no alerts, by kind."""
+    return push_kinds_store.counts(connection)
+
+
+def modems(connection: Connection, *, limit: int = DEFAULT_LIMIT) -> tuple[Modem, ...]:
+    """Return the modems that have registered themselves and what is learnt of each, heard last first."""
+    return modem_store.modems(connection, limit=limit)
 
 
 def relay_readings(

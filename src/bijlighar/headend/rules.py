@@ -8,6 +8,7 @@ from bijlighar.base.period import date_of, day_number, local_date, local_midnigh
 from bijlighar.headend.contract import Contract as Contract
 from bijlighar.headend.contract import load_contract
 from bijlighar.headend.model import ClockDeed
+from bijlighar.headend.modem_wording import modem_words
 from bijlighar.headend.orders import (
     is_signed,
     parse_signed_order,
@@ -26,6 +27,7 @@ __all__ = [
     "due_day",
     "is_signed",
     "load_contract",
+    "modem_words",
     "next_attempt",
     "owed_days",
     "parse_signed_order",

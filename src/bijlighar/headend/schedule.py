@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Select, func, select
 from bijlighar.headend import session_store
 from bijlighar.headend.meter_day import Collected, Task
 from bijlighar.headend.model import SESSION_OK, HeadEndSettings
+from bijlighar.headend.permits import CALL_IN_SCHEME
 from bijlighar.headend.rules import Owed, due_day, next_attempt, owed_days
 from bijlighar.headend.session_store import Schedule
+from bijlighar.headend.tcp import gateway_before
 from bijlighar.readings.model import IST_OFFSET_S, MINUTES_PER_DAY, SECONDS_PER_DAY, Delivery
 from bijlighar.registry import queries as registry
 
@@ -36,7 +38,8 @@ def due_tasks(connection: Connection, *, now: datetime, settings: HeadEndSetting
             backfill_days=settings.backfill_days,
         )
         if owed is not None:
-            tasks.append(Task(meter=row.meter, url=row.url, gateway=row.gateway, owed=owed, known=known))
+            gateway = gateway_before(url=row.url, gateway=row.gateway)
+            tasks.append(Task(meter=row.meter, url=row.url, gateway=gateway, owed=owed, known=known))
     tasks.sort(key=lambda task: (task.known.failures if task.known else 0, task.meter))
     return spread(tasks, at_once=settings.gateway_concurrency)
 
@@ -52,7 +55,9 @@ def spread(tasks: Sequence[Task], *, at_once: int) -> tuple[Task, ...]:
     for task in tasks:
         failures, turn = task.known.failures if task.known else 0, 0
         if task.gateway is not None:
-            turn = behind[failures, task.gateway] // at_once
+            turn = behind[failures, task.gateway] // (
+                1 if task.gateway.startswith(CALL_IN_SCHEME) else at_once
+            )
             behind[failures, task.gateway] += 1
         turns.append((failures, turn, task))
     return tuple(task for _, _, task in sorted(turns, key=lambda each: each[:2]))

@@ -25,7 +25,7 @@ from bijlighar.dlms.event import (
 )
 from bijlighar.dlms.security import Mechanism, Security
 from bijlighar.dlms.session import Association, Framing, Role
-from bijlighar.headend import serial_line, tcp
+from bijlighar.headend import call_in_session, serial_line, tcp
 from bijlighar.headend.errors import (
     AccessRefused,
     GarbledAnswer,
@@ -52,6 +52,7 @@ MAX_PDU = 65_535
 Asked: TypeAlias = tuple[Attribute, Selection | None]
 #: The control mode in the reading of a relay whose meter does not tell it.
 CONTROL_MODE_UNTOLD = -1
+HDLC_WAYS = (TransportKind.HDLC_TCP, TransportKind.HDLC)
 #: Answers that mean "this meter has no such thing", not "something is wrong".
 ABSENT_ANSWERS = frozenset(
     {
@@ -276,20 +277,33 @@ async def open_session(
     :raises HeadEndError: if the meter cannot be reached, is silent or refuses.
     :raises RemoteProtocolError: if it breaks the protocol.
     """
-    association = Association(
-        role=Role.CLIENT,
-        client=client,
-        server=address.server,
-        framing=Framing.WRAPPER if address.kind is TransportKind.TCP else Framing.HDLC,
-        physical=address.physical,
-        security=security,
-        randomness=os.urandom,
-        max_pdu=MAX_PDU,
-    )
+
+    def association() -> Association:
+        return Association(
+            role=Role.CLIENT,
+            client=client,
+            server=address.server,
+            framing=Framing.HDLC if address.kind in HDLC_WAYS else Framing.WRAPPER,
+            physical=address.physical,
+            security=security,
+            randomness=os.urandom,
+            max_pdu=MAX_PDU,
+        )
+
+    if address.kind is TransportKind.CALL_IN:
+        link = await call_in_session.associate_over(
+            address=address,
+            meter=name,
+            is_secured=security is not None and security.ciphered,
+            make_association=association,
+            associate=lambda link: MeterSession(link=link, name=name).associate(),
+            settings=settings,
+        )
+        return MeterSession(link=link, name=name)
     connect = serial_line.connect if address.kind is TransportKind.HDLC else tcp.connect
     link = await connect(
         address=address,
-        association=association,
+        association=association(),
         connect_timeout_s=settings.connect_timeout_s,
         answer_timeout_s=settings.answer_timeout_s,
     )

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    update,
 )
 
 from bijlighar.base.period import ONE_DAY, Period, date_of, local_midnight
@@ -218,9 +219,32 @@ def write_schedules(connection: Connection, *, schedules: Iterable[Schedule]) ->
         )
 
 
+def bring_forward(
+    connection: Connection, *, meters: Sequence[str], codes: Sequence[str], now: datetime
+) -> int:
+    """Let meters whose last session failed with one of some codes be asked at once; return how many those are."""
+    statement = (
+        update(_schedule)
+        .where(_schedule.c.meter.in_(meters), _schedule.c.last_code.in_(codes), _schedule.c.next_at > now)
+        .values(next_at=now)
+    )
+    return connection.execute(statement).rowcount
+
+
 def layouts(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
     """Return the stored layout documents by model."""
     return {row.model: row.document for row in connection.execute(select(_layout))}
+
+
+def layout_of(connection: Connection, *, meter: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Return model and layout document of a meter, None where a session has not told them yet."""
+    statement = (
+        select(_layout.c.model, _layout.c.document)
+        .join(_schedule, _schedule.c.model == _layout.c.model)
+        .where(_schedule.c.meter == meter)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else (row.model, row.document)
 
 
 def write_layout(connection: Connection, *, model: str, document: Mapping[str, Any], now: datetime) -> None:

@@ -15,6 +15,8 @@ from bijlighar.headend.errors import (
     MeterUnreachable,
 )
 from bijlighar.headend.model import MeterAddress, TransportKind
+from bijlighar.headend.permits import CALL_IN_SCHEME
+from bijlighar.headend.registration import NAME
 
 DEFAULT_PORT = 4059
 SERVER_MAX = 16_383
@@ -35,6 +37,8 @@ def parse_url(url: str) -> MeterAddress:
     17
     >>> parse_url("hdlc:///dev/ttyUSB0?physical=17&baud=4800").baud
     4800
+    >>> parse_url("callin://GW-00001?server=2").host
+    'GW-00001'
 
     :raises BrokenUrl: if the URL cannot be understood.
     """
@@ -50,8 +54,10 @@ def parse_url(url: str) -> MeterAddress:
         kind = TransportKind(parts.scheme)
     except ValueError:
         raise BrokenUrl(
-            f"{url!r} begins with no known way to a meter: tcp://, hdlc+tcp://, hdlc:///dev/…"
+            f"{url!r} begins with no known way to a meter: tcp://, hdlc+tcp://, hdlc:///dev/…, callin://"
         ) from None
+    if kind is TransportKind.CALL_IN:
+        return _modem(url, parts, query)
     known = {"server"} | ({"physical"} if kind is TransportKind.HDLC_TCP else set())
     if not host or parts.path not in ("", "/") or set(query) - known:
         raise BrokenUrl(f"{url!r} is no meter URL; write it like tcp://10.0.0.7:4059?server=1")
@@ -62,6 +68,31 @@ def parse_url(url: str) -> MeterAddress:
         server=_number(url, query.get("server", ["1"])),
         physical=_number(url, query["physical"]) if "physical" in query else None,
     )
+
+
+def _modem(url: str, parts: SplitResult, query: dict[str, list[str]]) -> MeterAddress:
+    if not NAME.fullmatch(parts.netloc) or parts.path not in ("", "/") or set(query) - {"server"}:
+        raise BrokenUrl(f"{url!r} names no modem; write it like callin://GW-00001?server=2")
+    return MeterAddress(
+        kind=TransportKind.CALL_IN,
+        host=parts.netloc,
+        port=0,
+        server=_number(url, query.get("server", ["1"])),
+    )
+
+
+def gateway_before(*, url: str | None, gateway: str | None) -> str | None:
+    """
+    Return what the meters that share the way to a meter are told by: its modem if that calls in, else its gateway.
+
+    >>> gateway_before(url="callin://GW-00001?server=2", gateway=None)
+    'callin://GW-00001'
+    >>> gateway_before(url="tcp://10.0.0.7:4059", gateway="GW-9")
+    'GW-9'
+    """
+    if url is None or not url.startswith(CALL_IN_SCHEME):
+        return gateway
+    return url.partition("?")[0].rstrip("/")
 
 
 def _serial_line(url: str, parts: SplitResult, query: dict[str, list[str]]) -> MeterAddress:

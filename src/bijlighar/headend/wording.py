@@ -12,6 +12,15 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
         "headend.unreachable": Words(
             hi="मीटर से संपर्क नहीं हो सका", en="no connection to the meter could be made"
         ),
+        "headend.not-called-in": Words(
+            hi="मीटर के मॉडम ने अभी कॉल नहीं किया है", en="the modem before the meter has not called in"
+        ),
+        "headend.modem-busy": Words(
+            hi="मीटर का मॉडम दूसरी बातचीत में व्यस्त रहा", en="the modem before the meter was busy with others"
+        ),
+        "headend.call-in-away": Words(
+            hi="कॉल करने वाले मॉडमों का एक्सचेंज नहीं चल रहा", en="the exchange of modems that call in does not run"
+        ),
         "headend.no-answer": Words(hi="मीटर ने समय पर उत्तर नहीं दिया", en="the meter did not answer in time"),
         "headend.connection-lost": Words(
             hi="बातचीत के बीच में मीटर का संपर्क टूट गया", en="the connection to the meter broke off"

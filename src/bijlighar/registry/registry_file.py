@@ -38,7 +38,9 @@ NETWORK_OPTIONAL_COLUMNS = ("kva", "no_load_loss_w", "load_loss_w", "side")
 
 AREAS = ("urban", "rural")
 SIDES = ("lv", "hv")
-URL_SCHEMES = ("tcp", "hdlc+tcp", "hdlc")
+URL_SCHEMES = ("tcp", "hdlc+tcp", "hdlc", "callin")
+#: The name of a modem that calls in, as it stands in a URL.
+_MODEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ISSUES_SHOWN = 3
 #: As long as account and office may be wherever they are stored: a message's row is the narrowest.
 ACCOUNT_MAX = 32
@@ -192,6 +194,10 @@ def url_key(url: str) -> str:
     if parts.scheme == "hdlc":
         if not parts.path.strip("/"):
             raise InvalidValue(f"{url!r} names no serial line; write it like hdlc:///dev/ttyUSB0")
+    elif parts.scheme == "callin":
+        host, port = parts.netloc, None  # a name of the company's own: no host, and no other spelling
+        if not _MODEM.fullmatch(host) or parts.path.strip("/"):
+            raise InvalidValue(f"{url!r} names no modem; write it like callin://GW-00001?server=2")
     elif not host or not port:
         raise InvalidValue(f"{url!r} needs host and port; write it like tcp://10.0.0.1:4059")
     query = sorted((key, value) for key, value in parse_qsl(parts.query) if (key, value) != ("server", "1"))

@@ -1,5 +1,6 @@
 """Everything a step needs, wired once per process: database, policy, books, keys, adapters."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -36,6 +37,8 @@ AUTHORITY_KEY = "authority"
 AUTHORITY_PUBLIC_FILE = "authority.pub"
 KEY_ENCRYPTION_KEY = "key-encryption"
 GATE_FOLDER = "gate"
+#: Where the head-end is asked for a modem that has called in, by itself and by the gate.
+CALL_IN_SOCKET = "run/call-in.sock"
 TITLE_OCTETS = 8
 
 
@@ -125,6 +128,10 @@ class Line:
             clock_limit_s=settings.whole("headend.clock_limit_s"),
             ceilings=None,
             gate_socket=str(self.gate.socket),
+            call_in_socket=str(self.home.path.resolve() / CALL_IN_SOCKET),
+            call_in_connections=settings.whole("headend.call_in_connections"),
+            call_in_per_source=settings.whole("headend.call_in_per_source"),
+            call_in_idle_s=settings.number("headend.call_in_idle_s"),
         )
 
     @cached_property
@@ -156,15 +163,18 @@ class Line:
         )
         return self.gate
 
-    async def listen(self) -> None:
-        """Take the meters' alerts until cancelled."""
+    async def listen(self, *, ready: asyncio.Event) -> None:
+        """Take what meters push, and the calls of modems, until cancelled; `ready` is set when it is listened."""
         settings = self.home.settings
+        call_in_port = settings.whole("headend.call_in_port")
         await headend.listen(
             self.database,
             head_end=self.head_end,
             host=settings.text("headend.push_host"),
-            port=settings.whole("headend.push_port"),
+            port=settings.whole("headend.push_port") or None,
             clock=self.home.clock,
+            call_in=(settings.text("headend.call_in_host"), call_in_port) if call_in_port else None,
+            ready=ready,
         )
 
     def sign(self, order: ControlOrder) -> SignedOrder:

@@ -236,9 +236,10 @@ async def run_headend(line: Line, *, stop: asyncio.Event) -> None:
     """Run the head-end until told to stop: the listener, the relays, the reading, each on its own."""
     with only_one(line, process=Process.HEADEND):
         recover(line, process=Process.HEADEND)
-        tasks = [asyncio.create_task(_walk(line, [step], stop)) for step in steps_of(Process.HEADEND)]
-        if line.home.settings.whole("headend.push_port"):
-            tasks.append(asyncio.create_task(line.listen()))
+        tasks: list[asyncio.Task[None]] = []
+        if any(line.home.settings.whole(f"headend.{way}_port") for way in ("push", "call_in")):
+            tasks.append(await _begin_to_listen(line))
+        tasks += [asyncio.create_task(_walk(line, [step], stop)) for step in steps_of(Process.HEADEND)]
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -248,6 +249,16 @@ async def run_headend(line: Line, *, stop: asyncio.Event) -> None:
             for task in (stopped, *tasks):
                 task.cancel()
             await asyncio.gather(stopped, *tasks, return_exceptions=True)
+
+
+async def _begin_to_listen(line: Line) -> asyncio.Task[None]:
+    """Return the task that listens, once it does or cannot: who asks for a modem at once finds the exchange there."""
+    ready = asyncio.Event()
+    listening = asyncio.create_task(line.listen(ready=ready))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({listening, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    return listening
 
 
 async def _walk(line: Line, steps: Sequence[Step], stop: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.loadfile import load_profiles
 from bijlighar.simulator.memory import Memory
 from bijlighar.simulator.papers import keys_json, network_csv, offices_csv, registry_csv, url_of
-from bijlighar.simulator.process import Service
+from bijlighar.simulator.process import CallIn, Service
 from bijlighar.simulator.providers import serve_providers
 from bijlighar.simulator.providers_client import ProviderControl
 from bijlighar.simulator.providers_fate import ProviderSecrets
@@ -25,6 +25,7 @@ from bijlighar.simulator.rules import plan_town
 
 __all__ = [
     "FAULT_WORDS",
+    "CallIn",
     "ProviderControl",
     "ProviderSecrets",
     "TownControl",
@@ -105,12 +106,14 @@ def serve_town(
     push: str | None = None,
     faults: str = "",
     per_gateway: int | None = None,
+    call_in: CallIn | None = None,
 ) -> None:
     """
     Be the process of the meters of the town in `folder`, with their memory, until SIGTERM.
 
     The control socket stands at `control` (HOST:PORT on loopback); `port` and `push` overrule what the folder says;
-    `per_gateway` meters stand behind one gateway, None: each has a modem of its own.
+    `per_gateway` meters stand behind one gateway, None: each has a modem of its own. With `call_in` no port is
+    opened: their modems call.
 
     :raises NoTown: if the folder holds no town.
     :raises PortTaken: if a port is in use.
@@ -128,6 +131,7 @@ def serve_town(
             control=control,
             push=target,
             per_gateway=per_gateway,
+            call_in=call_in,
         )
         process.run(live, service=service, announce=announce)
     finally:
@@ -149,11 +153,13 @@ def serve_alone(  # noqa: PLR0913 - one for each option of `meter simulate`
     profiles: Path | None = None,
     keys_out: Path | None = None,
     per_gateway: int | None = None,
+    call_in: CallIn | None = None,
 ) -> None:
     """
     Be the process of `meters` meters that remember their last 35 days and follow `clock`, until SIGTERM.
 
-    Nothing is kept when it ends. The keys file is written to `keys_out` before the first meter listens.
+    Nothing is kept when it ends. The keys file is written to `keys_out` before the first meter listens. With
+    `call_in` no port is opened: their modems call.
 
     :raises SimulatorError: if there can be no such meters, or a port is in use.
     :raises InvalidValue: if the keys cannot be written.
@@ -166,7 +172,9 @@ def serve_alone(  # noqa: PLR0913 - one for each option of `meter simulate`
     if keys_out is not None:
         scheme = "hdlc+tcp" if hdlc else "tcp"
         try:
-            write_private(keys_out, keys_json(town=town, host=host, port=port, scheme=scheme).encode())
+            behind = None if call_in is None else call_in.per_modem
+            keys = keys_json(town=town, host=host, port=port, scheme=scheme, per_modem=behind)
+            write_private(keys_out, keys.encode())
         except OSError as problem:
             raise InvalidValue(f"the keys cannot be written to {keys_out}: {problem.strerror}") from None
     memory = Memory(None)
@@ -182,6 +190,7 @@ def serve_alone(  # noqa: PLR0913 - one for each option of `meter simulate`
             framing=framing,
             clock=clock,
             per_gateway=per_gateway,
+            call_in=call_in,
         )
         process.run(live, service=service, announce=announce)
     finally:

@@ -35,9 +35,20 @@ REGISTRY_COLUMNS = (
 MINUTES = 30
 
 
-def meter_url(device: Device, *, host: str, port: int, scheme: str = "tcp") -> str:
-    """Return the address of a meter, empty if it does not communicate."""
-    return "" if device.listens is None else f"{scheme}://{host}:{port + device.listens}"
+def meter_url(
+    device: Device, *, host: str, port: int, scheme: str = "tcp", per_modem: int | None = None
+) -> str:
+    """
+    Return the address of a meter, empty if it does not communicate.
+
+    Where `per_modem` meters stand behind one modem that calls in, that is the modem's name and the meter's place.
+    """
+    if device.listens is None:
+        return ""
+    if per_modem is not None:
+        name = gateway_of(device, per_gateway=per_modem)
+        return f"callin://{name}?server={device.listens % per_modem + 1}"
+    return f"{scheme}://{host}:{port + device.listens}"
 
 
 def url_of(*, town: Town, serial: str, host: str, port: int) -> str:
@@ -52,16 +63,19 @@ def url_of(*, town: Town, serial: str, host: str, port: int) -> str:
     return meter_url(device, host=host, port=port)
 
 
-def registry_csv(*, town: Town, host: str, port: int, per_gateway: int | None = None) -> str:
+def registry_csv(
+    *, town: Town, host: str, port: int, per_gateway: int | None = None, per_modem: int | None = None
+) -> str:
     """
     Return the registry of the first day: every meter that hangs then, an old one with an empty url.
 
-    Where `per_gateway` meters stand behind one gateway, each row names it.
+    Where `per_gateway` meters stand behind one gateway, each row names it; where `per_modem` stand behind one modem
+    that calls in, its name is their address.
     """
     return _csv(
         REGISTRY_COLUMNS,
         (
-            _row(town, device, host=host, port=port)
+            _row(town, device, url=meter_url(device, host=host, port=port, per_modem=per_modem))
             | {"gateway": gateway_of(device, per_gateway=per_gateway)}
             for device in town.devices
             if not device.in_store
@@ -99,12 +113,12 @@ def offices_csv(*, town: Town) -> str:
     return _csv(columns, ({name: getattr(office, name) for name in columns} for office in town.offices))
 
 
-def keys_json(*, town: Town, host: str, port: int, scheme: str = "tcp") -> str:
+def keys_json(*, town: Town, host: str, port: int, scheme: str = "tcp", per_modem: int | None = None) -> str:
     """Return the keys file of all meters that communicate, those still in store included."""
     return json.dumps(
         [
             {
-                "url": meter_url(device, host=host, port=port, scheme=scheme),
+                "url": meter_url(device, host=host, port=port, scheme=scheme, per_modem=per_modem),
                 "serial": device.serial,
                 "system_title": device.system_title.hex(),
                 "ek": device.encryption_key.hex(),
@@ -120,12 +134,12 @@ def keys_json(*, town: Town, host: str, port: int, scheme: str = "tcp") -> str:
     )
 
 
-def _row(town: Town, device: Device, *, host: str, port: int) -> dict[str, object]:
+def _row(town: Town, device: Device, *, url: str) -> dict[str, object]:
     row: dict[str, object] = {
         "usage_point": device.usage_point,
         "meter": device.serial,
         "meter_type": device.kind,
-        "url": meter_url(device, host=host, port=port),
+        "url": url,
         "feeder": device.feeder,
         "office": town.office,
         "multiplier": 1,

@@ -16,6 +16,7 @@ from bijlighar.dlms.session import Framing
 from bijlighar.simulator.control import Control, loopback_address
 from bijlighar.simulator.errors import PortTaken, UnknownFault
 from bijlighar.simulator.livetown import LiveTown
+from bijlighar.simulator.modems import Modem, modems_of
 from bijlighar.simulator.pushing import Pusher
 from bijlighar.simulator.server import Meters
 from bijlighar.simulator.silence import SilencePlan
@@ -30,12 +31,26 @@ _SPARE_FILES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallIn:
+    """Where modems call (HOST:PORT), and how many meters stand behind each."""
+
+    target: str
+    per_modem: int = 1
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Return host and port."""
+        host, _, port = self.target.rpartition(":")
+        return host or "127.0.0.1", int(port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """
     How the meters of a town are served.
 
     `control` and `push` are HOST:PORT or None; `clock` moves the town's time where nothing else does; `per_gateway`
-    meters stand behind one gateway.
+    meters stand behind one gateway. With `call_in` no port is opened: the modems call.
     """
 
     host: str
@@ -45,6 +60,7 @@ class Service:
     framing: Framing = Framing.WRAPPER
     clock: Clock | None = None
     per_gateway: int | None = None
+    call_in: CallIn | None = None
 
 
 def run(live: LiveTown, *, service: Service, announce: Callable[[str], None]) -> None:
@@ -69,7 +85,7 @@ async def _serve(live: LiveTown, *, service: Service, announce: Callable[[str], 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    listening = await meters.listen(host=service.host, port=service.port)
+    modems, greeting = await _go_on_air(meters, service)
     if service.clock is not None:
         # Whoever connects already waits until the past is there; a port that is taken is known before that work.
         live.advance(max(live.now_s, epoch_seconds(service.clock.now())))
@@ -79,8 +95,9 @@ async def _serve(live: LiveTown, *, service: Service, announce: Callable[[str], 
         works.append(pusher.run())
     if service.clock is not None:
         works.append(_follow(live, service.clock, control))
+    works += [modem.run() for modem in modems]
     tasks = [asyncio.create_task(work) for work in works]
-    announce(f"{listening} meters listen on {service.host}:{service.port}")
+    announce(greeting)
     ended = asyncio.create_task(stop.wait())
     await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
     meters.close()
@@ -93,6 +110,16 @@ async def _serve(live: LiveTown, *, service: Service, announce: Callable[[str], 
     for result in results:
         if isinstance(result, Exception):
             raise result
+
+
+async def _go_on_air(meters: Meters, service: Service) -> tuple[tuple[Modem, ...], str]:
+    """Open the meters' ports, or return the modems that call in their place; and the line that is announced."""
+    call_in = service.call_in
+    if call_in is None:
+        listening = await meters.listen(host=service.host, port=service.port)
+        return (), f"{listening} meters listen on {service.host}:{service.port}"
+    modems = modems_of(meters, per_modem=call_in.per_modem, target=call_in.place)
+    return modems, f"{len(modems)} modems call {call_in.target}"
 
 
 async def _open_control(control: Control, address: str) -> asyncio.Server:

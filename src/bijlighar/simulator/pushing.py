@@ -2,11 +2,13 @@
 Alerts on their way out: a data-notification, ciphered with the meter's own keys, over a connection of its own.
 
 A push counts as sent only when the listener has closed the connection in order; an alert that nobody took is given up
-after some tries, and stands in the meter's log all the same.
+after some tries, and stands in the meter's log all the same. Over UDP nobody thanks: each goes out a few times, under
+a new counter and the same number, and counts as sent.
 """
 
 import asyncio
 import contextlib
+import socket
 
 from bijlighar.base.period import moment_of
 from bijlighar.dlms import axdr, clock, push
@@ -22,6 +24,9 @@ from bijlighar.simulator.statusword import STATUS_WORD_BITS
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 TIMEOUT_S = 10.0
 AT_ONCE = 16
+UDP_SCHEME = "udp://"
+#: How often one datagram goes out, and how long after the one before [s].
+DATAGRAMS, DATAGRAM_PAUSE_S = 3, 0.05
 
 
 def alert(live: LiveTown, pending: PendingPush) -> bytes:
@@ -49,8 +54,9 @@ class Pusher:
     """Sends what waits in the meters' memory, oldest first."""
 
     def __init__(self, live: LiveTown, *, target: str) -> None:
-        """Push to `target` (HOST:PORT)."""
-        host, _, port = target.rpartition(":")
+        """Push to `target` (HOST:PORT over TCP, udp://HOST:PORT over UDP)."""
+        self._is_udp = target.startswith(UDP_SCHEME)
+        host, _, port = target.removeprefix(UDP_SCHEME).rpartition(":")
         self._live = live
         self._place = (host or "127.0.0.1", int(port))
         self._wake = asyncio.Event()
@@ -72,6 +78,9 @@ class Pusher:
 
     async def _send(self, pending: PendingPush) -> None:
         state = FAILED
+        if self._is_udp:
+            await self._send_datagrams(pending)
+            return
         for pause_s in (*PAUSES_S, None):
             if await self._try(alert(self._live, pending)):
                 state = SENT
@@ -80,6 +89,15 @@ class Pusher:
                 await asyncio.sleep(pause_s)
         with self._live.saving():
             self._live.memory.settle_push(sequence=pending.sequence, state=state)
+
+    async def _send_datagrams(self, pending: PendingPush) -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+            sending.settimeout(0)
+            for _ in range(DATAGRAMS):
+                sending.sendto(alert(self._live, pending), self._place)
+                await asyncio.sleep(DATAGRAM_PAUSE_S)
+        with self._live.saving():
+            self._live.memory.settle_push(sequence=pending.sequence, state=SENT)
 
     async def _try(self, frame: bytes) -> bool:
         try:

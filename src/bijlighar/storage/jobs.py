@@ -219,6 +219,24 @@ def retry(connection: Connection, *, job: Job, run_at: datetime, error: str, now
     _settle(connection, job, {"state": JobState.READY.value, "run_at": run_at, "last_error": _cut(error)})
 
 
+def bring_forward(
+    connection: Connection, *, kinds: Sequence[str], partitions: Sequence[str], now: datetime
+) -> int:
+    """Let jobs that were put back be run again at once, of some kinds and partitions; return how many they are."""
+    statement = (
+        update(_job)
+        .where(
+            _job.c.state == JobState.READY.value,
+            _job.c.kind.in_(kinds),
+            _job.c.partition.in_(partitions),
+            _job.c.attempt > 0,
+            _job.c.run_at > now,
+        )
+        .values(run_at=now)
+    )
+    return connection.execute(statement).rowcount
+
+
 def fail(connection: Connection, *, job: Job, error: str, now: datetime) -> None:
     """
     Give the job up.

@@ -9,7 +9,7 @@ from bijlighar.storage.append_only import refusals
 from bijlighar.storage.schema import Moment, Whole
 
 revision: str = "0009_sealing"
-down_revision: str | None = "0005_edits"
+down_revision: str | None = "0006_callers"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
