@@ -207,9 +207,15 @@ class Collector:
         self._tried.add(layout.model)
         if self.layouts.get(layout.model, layout).gives_lists is not None:
             return True
-        gives = await session.gives_list((*ASKED_FIRST, *_profiles(task.owed, layout).values()))
+        gives, goes_on = False, True
+        try:
+            gives = await session.gives_list((*ASKED_FIRST, *_profiles(task.owed, layout).values()))
+        except LocalProtocolError:
+            pass  # it takes no request that is so long: nothing was sent
+        except BijligharError:
+            goes_on = False
         self._remember(replace(self.layouts.get(layout.model, layout), gives_lists=gives))
-        return gives
+        return goes_on
 
     async def _ask_events(
         self, session: MeterSession, task: Task, layout: Layout, numbers: tuple[int, ...]

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from bijlighar.base.errors import BijligharError
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, DataAccess, Method, Selection, result_name
 from bijlighar.dlms.event import (
@@ -152,11 +151,12 @@ class MeterSession:
         return tuple([await self.get_if_any(attribute, selection) for attribute, selection in asked])
 
     async def gives_list(self, asked: Sequence[Asked]) -> bool:
-        """Return whether the meter gives all of several attributes in one list; if not, it may have hung up."""
-        try:
-            answer = await self._link.exchange(GetListRequest(attributes=tuple(asked)))
-        except BijligharError:
-            return False
+        """
+        Return whether the meter gives all of several attributes in one list.
+
+        :raises BijligharError: if it is silent, hangs up, breaks the protocol, or takes no request that is so long.
+        """
+        answer = await self._link.exchange(GetListRequest(attributes=tuple(asked)))
         return (
             isinstance(answer, GetListResult)
             and len(answer.results) == len(asked)
