@@ -28,6 +28,7 @@ NUMBERS = {
     "lists": "list",
     "commands": "order",
     "exceptions": "exception",
+    "cases": "case",
 }
 IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {

@@ -19,7 +19,9 @@ from sqlalchemy import select
 from bijlighar.alarms import operations as alarms
 from bijlighar.alarms import queries as alarm_queries
 from bijlighar.arrears.model import OrderState
-from bijlighar.base.period import Period, day_number, local_midnight
+from bijlighar.balance import operations as balance
+from bijlighar.balance.model import CaseFinding, TheftKind
+from bijlighar.base.period import Period, day_number, local_date, local_midnight
 from bijlighar.billing import operations as billing
 from bijlighar.billing import queries as bills
 from bijlighar.headend import operations as headend
@@ -211,7 +213,11 @@ def filled(line: Line) -> House:
     _neighbours(line, world)
     bill_of = _bills(line)
     order, listed = _orders(line, world)
-    numbers = {**_alarms(line, world), "exception": _exception(line, world)}
+    numbers = {
+        **_alarms(line, world),
+        "exception": _exception(line, world),
+        "case": _case(line, world),
+    }
     set_demo_time(line.database, now=world.now)
     consumers = {
         account: portal_access.open_portal(line, account=account, wall=wall())
@@ -341,6 +347,38 @@ def _alarms(line: Line, world: World) -> dict[str, str]:
         line.database, number=proposed, reason="Cover opened", person=operator, now=world.now
     )
     return {"alarm": str(looked_at), "proposal": str(proposal.number)}
+
+
+def _case(line: Line, world: World) -> str:
+    """A case of one of A's meters, of which theft is reported."""
+    engineer = sign_in_of(Role.ENGINEER, OWN)
+    found = balance.Found(
+        finding=CaseFinding.THEFT,
+        theft_kind=TheftKind.BYPASS,
+        inspected_on=local_date(world.now),
+        note="a wire round the meter",
+    )
+    with line.database.write() as connection:
+        new = balance.NewCase(meter=f"M-{LISTED}", note="the reader saw a broken seal")
+        made = balance.open_case(connection, new=new, person=sign_in_of(Role.CLERK, OWN), now=world.now)
+        made = balance.assign_case(
+            connection,
+            number=made.number,
+            revision=made.revision,
+            to=engineer,
+            note="",
+            person=engineer,
+            now=world.now,
+        )
+        balance.record_finding(
+            connection,
+            number=made.number,
+            revision=made.revision,
+            found=found,
+            person=engineer,
+            now=world.now,
+        )
+    return str(made.number)
 
 
 def _exception(line: Line, world: World) -> str:

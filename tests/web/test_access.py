@@ -97,7 +97,7 @@ def address(path: str, house: House) -> str:
     """Return the address of an object of the town A behind a route."""
     kinds = {
         "/alarms": "alarm", "/proposals": "proposal", "/commands": "order", "/lists": "list",
-        "/exceptions": "exception",
+        "/exceptions": "exception", "/cases": "case",
     }  # fmt: skip
     kind = next((value for prefix, value in kinds.items() if path.startswith(prefix)), "")
     values = {

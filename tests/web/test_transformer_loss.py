@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bijlighar.balance import operations
 from bijlighar.balance import queries as balance
 from bijlighar.balance.model import VERDICT_NAMES, Loss, Misplaced, Suspect, Verdict
 from bijlighar.base.period import Month
@@ -81,6 +82,27 @@ class TestDoubt:
         assert 'href="/meters/M2?from=2025-03-25&amp;to=2025-04-03"' in html
         assert [row[:3] for row in cells(html, "misplaced")] == [["M3", "T1", "T2"]]
         assert "no probability and no proof" in html
+
+    def test_leads_from_a_suspect_to_its_case(
+        self, line: Line, engineer: Client, monkeypatch: pytest.MonkeyPatch
+    ):
+        read_all(line)
+        judged(monkeypatch, Verdict.SUSPECTED)
+        with line.database.write() as connection:
+            case = operations.open_case(
+                connection,
+                new=operations.NewCase(meter="M2", note="first of the list"),
+                person="engineer",
+                now=NOW,
+            )
+
+        html = engineer.get("/losses/T1").text
+
+        assert re.findall(r'<a href="(/cases/\d+)">', html) == [f"/cases/{case.number}"]
+        assert [row[0].split() for row in cells(html, "suspects")] == [
+            ["M2", "·", "Case", f"{case.number}"],
+            ["D1"],
+        ]
 
     @pytest.mark.parametrize("verdict", [each for each in Verdict if each is not Verdict.SUSPECTED])
     def test_names_nobody_as_a_thief_without_suspicion(

@@ -1,6 +1,6 @@
 """The cases in a person's sight."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
@@ -36,6 +36,12 @@ def cases(
     """Return some cases in a person's sight, the newest first."""
     seen = offices.offices_in_sight(connection, person=offices.person(connection, sign_in=person))
     return case_store.select_cases(connection, states=states, offices=seen, limit=min(limit, CASES_PER_PAGE))
+
+
+def cases_of_meters(connection: Connection, *, person: str, meters: Collection[str]) -> dict[str, int]:
+    """Return for each of some meters the number of its case that is under way, where that is in a person's sight."""
+    seen = offices.offices_in_sight(connection, person=offices.person(connection, sign_in=person))
+    return case_store.select_under_way(connection, meters=meters, offices=seen)
 
 
 def case_steps(connection: Connection, *, number: int) -> tuple[CaseStep, ...]:

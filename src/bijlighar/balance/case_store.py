@@ -177,11 +177,15 @@ def select_cases(
     return tuple(_read(row, assessed) for row in rows)
 
 
-def select_under_way(connection: Connection, *, meters: Collection[str]) -> dict[str, int]:
-    """Return for each of some meters the number of its case that is under way."""
+def select_under_way(
+    connection: Connection, *, meters: Collection[str], offices: Sequence[str] | None = None
+) -> dict[str, int]:
+    """Return for each of some meters the number of its case that is under way, in any office or one of these."""
     statement = select(_case.c.meter, _case.c.number).where(
         _case.c.state.in_([state.value for state in UNDER_WAY]), _case.c.meter.is_not(None)
     )
+    if offices is not None:
+        statement = statement.where(_case.c.office.in_(offices))
     return {row[0]: row[1] for row in connection.execute(statement) if row[0] in meters}
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.balance import case_store, examining, gathering, looking, rules, store
+from bijlighar.balance.case_sight import CASES_PER_PAGE as CASES_PER_PAGE
 from bijlighar.balance.case_sight import case as case
 from bijlighar.balance.case_sight import case_steps as case_steps
 from bijlighar.balance.case_sight import cases as cases
+from bijlighar.balance.case_sight import cases_of_meters as cases_of_meters
 from bijlighar.balance.cases import RankedSuspect
 from bijlighar.balance.efficiency import atc_loss as atc_loss
 from bijlighar.balance.errors import UnusableRange

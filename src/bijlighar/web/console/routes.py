@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from bijlighar.web.console import (
     alarms,
+    cases,
     collections,
     commands,
     exceptions,
@@ -26,6 +27,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *exceptions.ROUTES,
     *losses.ROUTES,
     *transformer_loss.ROUTES,
+    *cases.ROUTES,
     *rollout.ROUTES,
     *collections.ROUTES,
 )

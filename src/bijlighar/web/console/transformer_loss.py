@@ -57,6 +57,9 @@ def show_loss(
         is_short = days is not None and (days[1] - days[0]).days < balance.EXAMINED_DAYS_MAX
         times = () if days is None or not is_short else _times(connection, code=code, days=days)
         named = _named(connection, loss=loss, person=person)
+        cases = balance.cases_of_meters(
+            connection, person=person.sign_in, meters={each.meter for each in named.suspects}
+        )
     interval = None if loss is None else loss.non_technical_loss_wh_interval
     return page(
         request,
@@ -65,6 +68,7 @@ def show_loss(
         days=days,
         loss=loss,
         named=named,
+        cases=cases,
         verdict_names=VERDICT_NAMES,
         range_chart=None
         if loss is None or interval is None or loss.non_technical_loss_wh is None
