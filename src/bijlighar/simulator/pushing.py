@@ -48,11 +48,10 @@ def alert(live: LiveTown, pending: PendingPush) -> bytes:
 class Pusher:
     """Sends what waits in the meters' memory, oldest first."""
 
-    def __init__(self, live: LiveTown, *, target: str) -> None:
-        """Push to `target` (HOST:PORT)."""
-        host, _, port = target.rpartition(":")
+    def __init__(self, live: LiveTown, *, target: str | None) -> None:
+        """Push to `target` (HOST:PORT), or where a meter's own push setup says; None: only there."""
         self._live = live
-        self._place = (host or "127.0.0.1", int(port))
+        self._target = target
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -65,6 +64,8 @@ class Pusher:
             self._wake.clear()
             # One alert of a meter at a time: the status word of a later one must not arrive before it.
             oldest = {pending.device: pending for pending in reversed(self._live.memory.pending_pushes())}
+            # What nobody has named a place for waits for one.
+            oldest = {device: pending for device, pending in oldest.items() if self._place(device)}
             if oldest:
                 await asyncio.gather(*(self._send(pending) for pending in list(oldest.values())[:AT_ONCE]))
             else:
@@ -72,8 +73,9 @@ class Pusher:
 
     async def _send(self, pending: PendingPush) -> None:
         state = FAILED
-        for pause_s in (*PAUSES_S, None):
-            if await self._try(alert(self._live, pending)):
+        setup, place = self._live.settings.push(pending.device), self._place(pending.device)
+        for pause_s in (*PAUSES_S[: setup.retries], None):
+            if place is not None and await self._try(alert(self._live, pending), place):
                 state = SENT
                 break
             if pause_s is not None:
@@ -81,10 +83,14 @@ class Pusher:
         with self._live.saving():
             self._live.memory.settle_push(sequence=pending.sequence, state=state)
 
-    async def _try(self, frame: bytes) -> bool:
+    def _place(self, device: int) -> tuple[str, int] | None:
+        host, _, port = (self._live.settings.push(device).destination or self._target or "").rpartition(":")
+        return (host or "127.0.0.1", int(port)) if port else None
+
+    async def _try(self, frame: bytes, place: tuple[str, int]) -> bool:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(*self._place)
+                reader, writer = await asyncio.open_connection(*place)
                 try:
                     writer.write(frame)
                     writer.write_eof()
