@@ -57,7 +57,8 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "headend.unknown-command", "headend.gate-refused", "headend.relay-not-moved", "headend.no-relay",
             "headend.unknown-reading", "headend.too-late", "headend.clock-not-set", "headend.gate-away",
             "headend.gate-no-store", "headend.gate-told", "headend.gate-unknown-question",
-            "headend.upkeep-incomplete", "headend.wrong-firmware",
+            "headend.upkeep-incomplete", "headend.wrong-firmware", "headend.broken-document",
+            "headend.refused-setting", "headend.wrong-setting",
         }
     ),
     "what other systems send, answered to them in JSON": frozenset(

@@ -1,8 +1,10 @@
 """One meter's collection: what is asked in one session, in as few round trips as it takes."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import numpy as np
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Period, date_of
@@ -131,7 +133,7 @@ class Collector:
         owed = task.owed
         drift_s, numbers = await self._ask_clock(session, None if is_fresh else layout)
         buffer = await session.get(is15959.PROFILES["block-load"].buffer, _rows_of(owed))
-        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
+        delivery = await self._deliver(session, task, layout, buffer)
         shots = await self._ask_registers(session, task, layout, "daily")
         if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
             shots += await self._ask_registers(session, task, layout, "billing")
@@ -162,6 +164,18 @@ class Collector:
         if layout is not None and firmware is not None and not layout.is_of_firmware(firmware):
             raise UnexpectedLayout(f"the meter has another firmware than model {layout.model}")
         return clock_drift_s(clock, now=self._now), tuple(_whole(number) for number in numbers)
+
+    @staticmethod
+    async def _deliver(session: MeterSession, task: Task, layout: Layout, buffer: bytes) -> Delivery:
+        """Return the intervals of a buffer; a meter may have been set to others than the rest of its model."""
+        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
+        steps = np.diff(np.unique(delivery.starts))
+        if not len(delivery.starts) or (len(steps) and int(steps.min()) == layout.period_s):
+            return delivery
+        period_s = _whole(await session.get_if_any(is15959.BLOCK_LOAD.period))
+        if period_s <= 0 or period_s == layout.period_s:
+            return delivery
+        return block_delivery(meter=task.meter, layout=replace(layout, period_s=period_s), buffer=buffer)
 
     async def _ask_registers(
         self, session: MeterSession, task: Task, layout: Layout, profile: str
