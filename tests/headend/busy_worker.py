@@ -1,8 +1,8 @@
 """
-A head-end process that reads, operates relays, changes keys and sends firmware until all is done, for a test to kill.
+A head-end process that reads, operates relays, changes keys, sends firmware and settings, for a test to kill.
 
-python -m tests.headend.busy_worker DATABASE SOCKET FOLDER BEGAN: FOLDER holds the signed orders for keys and
-firmware, an image, and `collect`, the moment up to which meters are read.
+python -m tests.headend.busy_worker DATABASE SOCKET FOLDER BEGAN: FOLDER holds the signed orders for keys, firmware
+and settings, an image, and `collect`, the moment up to which meters are read.
 """
 
 import asyncio
@@ -25,9 +25,11 @@ from bijlighar.headend.operations import (
     recover,
     run_control_due,
     send_firmware,
+    send_settings,
 )
 from bijlighar.storage.engine import Database
 from tests.headend.conftest import FAST
+from tests.headend.documents import a_document
 from tests.headend.orders import NOW
 
 VERSION = "2.0.0"
@@ -67,6 +69,10 @@ async def upkeep(database: Database, socket: str, folder: Path) -> None:
             try:
                 if signed.order.action is ControlAction.CHANGE_KEYS:
                     await change_keys(database, signed=signed, settings=settings, now=NOW)
+                elif signed.order.action is ControlAction.SETTINGS:
+                    await send_settings(
+                        database, signed=signed, document=a_document(), settings=settings, now=NOW
+                    )
                 else:
                     await send_firmware(
                         database,

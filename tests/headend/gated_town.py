@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bijlighar.headend.keys import read_keys_file
 from bijlighar.headend.model import Ceilings, ControlAction, GateRequest, MeterAddress, MeterKeys, SignedOrder
+from bijlighar.headend.settings_document import SettingsDocument
 from bijlighar.headend.tcp import parse_url
 from bijlighar.simulator import operations as simulator
 from tests.headend.gate_process import GateProcess
@@ -68,3 +69,11 @@ def firmware_order(serial: str, order_id: str, *, digest: str) -> SignedOrder:
     return signed(
         order(order_id=order_id, serial=serial, action=ControlAction.FIRMWARE, feeder=None, detail=digest)
     )
+
+
+def settings_order(serial: str, order_id: str, document: SettingsDocument, **changes: object) -> SignedOrder:
+    action = ControlAction.SUPPLY_SETTINGS if document.may_interrupt else ControlAction.SETTINGS
+    facts = {"action": action, "feeder": None, "detail": document.digest, "sanctioned_w": None}
+    if document.may_interrupt:
+        facts |= {"feeder": "F-1", "sanctioned_w": 1_000}
+    return signed(order(**({"order_id": order_id, "serial": serial} | facts | changes)))

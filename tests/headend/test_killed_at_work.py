@@ -1,4 +1,4 @@
-"""SIGKILL in the midst of reading, relays, new keys and firmware: nothing twice, nothing lost, nobody locked out."""
+"""SIGKILL amid reading, relays, new keys, firmware, settings: nothing twice, nothing lost, nobody locked out."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bijlighar.headend import keys_store, queries
+from bijlighar.headend import gate_store, keys_store, queries
 from bijlighar.headend.keys import reading_part
 from bijlighar.headend.model import CommandState, ControlAction
 from bijlighar.headend.operations import queue_control, signed_order_json, store_keys
@@ -21,7 +21,8 @@ from bijlighar.simulator import operations as simulator
 from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
 from tests.headend.busy_worker import SETTINGS
-from tests.headend.gated_town import GatedTown, change_of_keys, firmware_order
+from tests.headend.documents import a_document
+from tests.headend.gated_town import GatedTown, change_of_keys, firmware_order, settings_order
 from tests.headend.orders import KEY_ENCRYPTION_KEY, NOW, order, signed
 from tests.headend.test_gate_upkeep import NEW
 from tests.simulator.towns import HOUR, MIDNIGHT
@@ -80,7 +81,7 @@ class Office:
         (self.folder / "collect").write_text((MIDNIGHT + timedelta(days=day) + HOUR).isoformat())
 
     def give_work(self, number: int) -> None:
-        """A day to read, a relay to move, keys to change, and every now and then firmware to send."""
+        """A day to read, a relay to move, keys to change, and every now and then firmware and settings to send."""
         serials = self.town.serials
         self.town.town.control.set_time(MIDNIGHT + timedelta(days=number + 1) + HOUR)
         self.read_until(number + 1)
@@ -94,7 +95,8 @@ class Office:
         self.orders.append((serials[place], action))
         change = change_of_keys(serials[place - 1], f"K-{number}")
         image = firmware_order(serials[place - 2], f"F-{number}", digest=NEW.digest)
-        for upkeep in (change, image) if number < len(serials) else (change,):
+        setting = settings_order(serials[place - 3], f"S-{number}", a_document())
+        for upkeep in (change, image, setting) if number < len(serials) else (change,):
             file = self.folder / f"{upkeep.order.order_id}.order"
             file.write_text(signed_order_json(upkeep))
 
@@ -192,6 +194,11 @@ def check(office: Office) -> None:
         if command.state is CommandState.VERIFIED:
             last[serial] = action is ControlAction.RECONNECT
     assert {serial: truth.closed[serial] for serial in last} == last
+
+    # Whoever was ordered to be set is so, and was read back once.
+    outcomes = asyncio.run(office.town.gate.gate.outcomes(digest=a_document().digest))
+    assert len(outcomes) == min(len(office.orders), len(office.town.serials))
+    assert set(outcomes.values()) == {gate_store.GOOD}
 
     # No key was lost and nobody is locked out: the gate speaks with every meter, and every meter is still read.
     keeper = office.town.gate.folder.keeper(settings=SETTINGS)

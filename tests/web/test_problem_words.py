@@ -59,6 +59,8 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "headend.gate-no-store", "headend.gate-told", "headend.gate-unknown-question",
             "headend.upkeep-incomplete", "headend.wrong-firmware", "headend.not-called-in", "headend.modem-busy",
             "headend.call-in-away",
+            "headend.refused-setting", "headend.wrong-setting",
+            "headend.broken-document",
         }
     ),
     "what other systems send, answered to them in JSON": frozenset(

@@ -49,6 +49,7 @@ BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("meter", "modems"): ("modems", "modems"),
     ("meter", "change-keys"): ("upkeep", "change_keys"),
     ("meter", "firmware"): ("upkeep", "firmware"),
+    ("meter", "settings"): ("meter_settings", "settings"),
     ("registry", "keys"): ("keys", "keys"),
     ("readings", "export"): ("readings_export", "export"),
     ("readings", "edit"): ("readings_edit", "edit"),

@@ -187,3 +187,21 @@ class UpkeepIncomplete(HeadEndError):
     """New keys or firmware did not reach every meter that they were ordered for."""
 
     code = "headend.upkeep-incomplete"
+
+
+class BrokenDocument(HeadEndError):
+    """A document of settings cannot be used; the message names the place and what is wrong."""
+
+    code = "headend.broken-document"
+
+
+class RefusedSetting(HeadEndError):
+    """A setting could cut somebody's supply, or the meter keeps something else in its place; nothing is written."""
+
+    code = "headend.refused-setting"
+
+
+class WrongSetting(HeadEndError):
+    """A meter was set and shows something else all the same."""
+
+    code = "headend.wrong-setting"

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from bijlighar.headend import gate_store
+from bijlighar.headend.errors import BrokenDocument
 from bijlighar.headend.model import (
     AdmittedCounts,
     Ceilings,
@@ -22,11 +23,17 @@ from bijlighar.headend.model import (
     StepCounts,
 )
 from bijlighar.headend.orders import is_signed
+from bijlighar.headend.settings_file import read_document
 
 #: An order dated further ahead than the clocks of two computers differ is not believed.
 CLOCK_ALLOWANCE = timedelta(minutes=5)
 #: What is done to a meter itself: by two persons, and until the order is closed it goes on where it was broken off.
-UPKEEP = frozenset({ControlAction.CHANGE_KEYS, ControlAction.FIRMWARE})
+SETTINGS = frozenset({ControlAction.SETTINGS, ControlAction.SUPPLY_SETTINGS})
+UPKEEP = SETTINGS | {ControlAction.CHANGE_KEYS, ControlAction.FIRMWARE}
+#: What goes to many meters goes to them in steps.
+IN_STEPS = SETTINGS | {ControlAction.FIRMWARE}
+#: What cuts supply, or lets a meter cut it by itself: all of it counts together.
+CUTTING = frozenset({ControlAction.DISCONNECT, ControlAction.SUPPLY_SETTINGS})
 #: What is sent to 10 meters goes to 100 more only after these were read back, then to 1,000 more, and so on by 1,000.
 STEPS = (10, 110, 1_110)
 STEP_AFTER = 1_000
@@ -54,7 +61,37 @@ def examine(*, request: GateRequest, verify_key: bytes | None, now: datetime) ->
         (now < order.expires_at, GateCode.EXPIRED),
         (_has_four_eyes(signed), GateCode.NOT_APPROVED),
     )
+    code = next((code for holds, code in checks if not holds), GateCode.ADMITTED)
+    return _document_code(request) if code is GateCode.ADMITTED and order.action in SETTINGS else code
+
+
+def _document_code(request: GateRequest) -> GateCode:
+    """Return what the gate says of the settings that an order shows."""
+    order = request.signed.order
+    try:
+        document = read_document(request.document or "")
+    except BrokenDocument:
+        return GateCode.BROKEN_DOCUMENT
+    limit = document.load_limit
+    checks = (
+        (document.digest == order.detail, GateCode.WRONG_DOCUMENT),
+        (document.may_interrupt == (order.action is ControlAction.SUPPLY_SETTINGS), GateCode.MAY_INTERRUPT),
+        (
+            limit is None or (order.sanctioned_w is not None and limit.watts >= order.sanctioned_w),
+            GateCode.LOAD_LIMIT,
+        ),
+    )
     return next((code for holds, code in checks if not holds), GateCode.ADMITTED)
+
+
+def _are_ceilings(ceilings: object) -> bool:
+    if not isinstance(ceilings, Ceilings):
+        return False
+    limits: tuple[object, ...] = (
+        *(ceilings.per_hour, ceilings.per_feeder_hour, ceilings.per_day),
+        ceilings.settings_per_hour,
+    )
+    return all(type(limit) is int and limit >= 0 for limit in limits)
 
 
 def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
@@ -69,8 +106,7 @@ def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
     """
     if not isinstance(ceilings, Ceilings):
         return GateCode.BROKEN_CEILINGS
-    limits: tuple[object, ...] = (ceilings.per_hour, ceilings.per_feeder_hour, ceilings.per_day)
-    if not all(type(limit) is int and limit >= 0 for limit in limits):
+    if not _are_ceilings(ceilings):
         return GateCode.BROKEN_CEILINGS
     if counts.day >= ceilings.per_day:
         return GateCode.CEILING_DAY
@@ -83,7 +119,7 @@ def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
 
 def step_has_room(counts: StepCounts) -> bool:
     """
-    Return whether one more meter may get an image, by how those of the steps before have come out.
+    Return whether one more meter may get an image or a document, by how those of the steps before have come out.
 
     >>> [step_has_room(StepCounts(sent=10, good=good, bad=0)) for good in (8, 9)]
     [False, True]
@@ -161,14 +197,17 @@ def _admit_once(
         again = not ended and (unused or order.action is not ControlAction.DISCONNECT)
         return GateCode.ADMITTED if again else GateCode.USED
     feeder = request.feeder or order.feeder or ""
-    if order.action is ControlAction.DISCONNECT:
-        counts = gate_store.counts(
-            connection, feeder=feeder, hour_from=now - ONE_HOUR, day_from=now - ONE_DAY
-        )
+    counts = gate_store.counts(connection, feeder=feeder, hour_from=now - ONE_HOUR, day_from=now - ONE_DAY)
+    if order.action in SETTINGS:
+        if not isinstance(ceilings, Ceilings) or not _are_ceilings(ceilings):
+            return GateCode.BROKEN_CEILINGS
+        if counts.settings_hour >= ceilings.settings_per_hour:
+            return GateCode.CEILING_SETTINGS
+    if order.action in CUTTING:
         code = under_ceilings(ceilings=ceilings, counts=counts)
         if code is not GateCode.ADMITTED:
             return code
-    if order.action is ControlAction.FIRMWARE:
+    if order.action in IN_STEPS:
         image = order.detail or ""
         if not step_has_room(gate_store.step_counts(connection, image=image)):
             return GateCode.STEP

@@ -1,6 +1,7 @@
 """The head-end's side of the gate's socket. A gate that does not answer is a shut gate."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,30 @@ class RemoteGate:
             version=version,
             image=octets_message(image),
         )
+
+    async def send_settings(
+        self, *, order_id: str, serial: str, address: MeterAddress, document: str
+    ) -> tuple[str, ...]:
+        """
+        Have the gate set a meter by a document, under an order that it has granted; return what it had to write.
+
+        :raises HeadEndError: if the gate does not answer, refuses, or tells of a failure; asked again, it goes on.
+        """
+        message = address_message(address)
+        return tuple(
+            await self.ask("settings", order_id=order_id, serial=serial, address=message, document=document)
+        )
+
+    async def outcomes(self, *, digest: str) -> Mapping[str, str]:
+        """
+        Return how the meters were read back that a document or an image was let to, by serial; empty: not yet.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        return {
+            str(serial): str(outcome)
+            for serial, outcome in (await self.ask("outcomes", digest=digest)).items()
+        }
 
     async def open(self, *, serial: str, address: MeterAddress, now: datetime) -> RemoteSession:  # noqa: ARG002
         """

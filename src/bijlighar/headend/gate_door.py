@@ -56,6 +56,7 @@ class GateFolder:
                 per_hour=found["per_hour"],
                 per_feeder_hour=found["per_feeder_hour"],
                 per_day=found["per_day"],
+                settings_per_hour=found.get("settings_per_hour", Ceilings().settings_per_hour),
             )
         except (OSError, ValueError, KeyError):
             return None
@@ -123,14 +124,16 @@ def ceilings_text(ceilings: Ceilings) -> str:
     """
     Return the text of a file of ceilings.
 
-    >>> print(ceilings_text(Ceilings()).splitlines()[1])
+    >>> print(ceilings_text(Ceilings()).splitlines()[2])
     per_hour = 50
     """
     return (
-        "# The gate's own ceilings of disconnections, whatever is ordered; a broken file shuts the gate.\n"
+        "# The gate's own ceilings of disconnections (load limits and prepaid mode count with them) and of\n"
+        "# settings, whatever is ordered; a broken file shuts the gate.\n"
         f"per_hour = {ceilings.per_hour}\n"
         f"per_feeder_hour = {ceilings.per_feeder_hour}\n"
         f"per_day = {ceilings.per_day}\n"
+        f"settings_per_hour = {ceilings.settings_per_hour}\n"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from bijlighar.base.clock import Clock
 from bijlighar.base.errors import BijligharError
-from bijlighar.headend import gate_upkeep
+from bijlighar.headend import gate_settings, gate_upkeep
 from bijlighar.headend.errors import BrokenOrder, GateRuns
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
 from bijlighar.headend.gate_upkeep import Firmware
@@ -227,6 +227,22 @@ class GateServer:
                 now=self.clock.now(),
             )
 
+    async def _settings(self, _talk: _Talk, message: Message) -> list[str]:
+        serial = str(message["serial"])
+        async with self._turns.hold(serial):
+            written = await gate_settings.send_settings(
+                self.keeper,
+                order_id=str(message["order_id"]),
+                serial=serial,
+                address=parse_address(message["address"]),
+                text=str(message["document"]),
+                now=self.clock.now(),
+            )
+        return list(written)
+
+    async def _outcomes(self, _talk: _Talk, message: Message) -> Mapping[str, str]:
+        return gate_settings.outcomes(self.keeper, digest=str(message["digest"]))
+
     _ANSWERS: ClassVar[Mapping[str, Callable[..., Awaitable[Any]]]] = {
         "grant": _grant,
         "admit": _admit,
@@ -239,6 +255,8 @@ class GateServer:
         "release": _release,
         "change_keys": _change_keys,
         "firmware": _firmware,
+        "settings": _settings,
+        "outcomes": _outcomes,
     }
 
 

@@ -1,6 +1,6 @@
 """The gate's own tables: what it has let through, and what it has said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, String, Table, func, select, update
@@ -36,7 +36,7 @@ _use = Table(
     Column("used_at", Moment, nullable=False),
 )
 
-#: The images let to meters; `outcome` is empty until the meter was read back.
+#: The images and the documents of settings let to meters; `outcome` is empty until the meter was read back.
 _image = Table(
     "headend_gate_image",
     metadata,
@@ -142,14 +142,33 @@ def close(connection: Connection, *, order_id: str, now: datetime) -> None:
     connection.execute(update(_order).where(_order.c.order_id == order_id).values(closed_at=now))
 
 
+def outcomes(connection: Connection, *, image: str) -> Mapping[str, str]:
+    """Return how the meters were read back that an image or a document was let to, by serial; empty: not yet."""
+    statement = (
+        select(_order.c.serial, _image.c.outcome)
+        .join(_order, _order.c.order_id == _image.c.order_id)
+        .where(_image.c.image == image)
+        .order_by(_order.c.admitted_at)
+    )
+    return {serial: outcome for serial, outcome in connection.execute(statement)}
+
+
 def counts(connection: Connection, *, feeder: str, hour_from: datetime, day_from: datetime) -> AdmittedCounts:
-    """Return how many disconnections have passed after `hour_from`, on `feeder` after it, and after `day_from`."""
-    past = select(func.count()).where(_order.c.action == ControlAction.DISCONNECT.value)
+    """
+    Return how much that cuts supply has passed after `hour_from`, on `feeder` after it, and after `day_from`.
+
+    Settings after which a meter may cut by itself count like disconnections; settings of all kinds count apart, too.
+    """
+    cutting = (ControlAction.DISCONNECT.value, ControlAction.SUPPLY_SETTINGS.value)
+    setting = (ControlAction.SETTINGS.value, ControlAction.SUPPLY_SETTINGS.value)
+    past = select(func.count()).where(_order.c.action.in_(cutting))
+    settings = select(func.count()).where(_order.c.action.in_(setting), _order.c.admitted_at > hour_from)
     hour = past.where(_order.c.admitted_at > hour_from)
     return AdmittedCounts(
         hour=connection.execute(hour).scalar_one(),
         feeder_hour=connection.execute(hour.where(_order.c.feeder == feeder)).scalar_one(),
         day=connection.execute(past.where(_order.c.admitted_at > day_from)).scalar_one(),
+        settings_hour=connection.execute(settings).scalar_one(),
     )
 
 

@@ -80,6 +80,7 @@ def request_message(request: GateRequest) -> Message:
         "feeder": request.feeder,
         "order": order_document(request.signed.order),
         "signature": request.signed.signature.hex(),
+        **({} if request.document is None else {"document": request.document}),
     }
 
 
@@ -97,6 +98,7 @@ def parse_request(message: Message) -> GateRequest:
         action=ControlAction(message["action"]),
         feeder=order.feeder or message["feeder"],
         signed=SignedOrder(order=order, signature=bytes.fromhex(message["signature"])),
+        document=None if message.get("document") is None else str(message["document"]),
     )
 
 

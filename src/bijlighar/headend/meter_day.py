@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 
+import numpy as np
+
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Period, date_of
 from bijlighar.dlms import axdr, is15959
@@ -154,7 +156,7 @@ class Collector:
         drift_s = clock_drift_s(clock, now=self._now)
         if not buffers:
             buffers = [await session.get(*asked) for asked in profiles.values()]
-        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffers[0])
+        delivery = await self._deliver(session, task, layout, buffers[0])
         shots: tuple[RegisterSnapshot, ...] = ()
         for profile, buffer in zip(profiles, buffers, strict=True):
             if profile in REGISTER_PROFILES:
@@ -216,6 +218,21 @@ class Collector:
             goes_on = False
         self._remember(replace(self.layouts.get(layout.model, layout), gives_lists=gives))
         return goes_on
+
+    @staticmethod
+    async def _deliver(session: MeterSession, task: Task, layout: Layout, buffer: bytes) -> Delivery:
+        """Return the intervals of a buffer; a meter may have been set to others than the rest of its model."""
+        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
+        starts = delivery.starts
+        if len(starts) > 1 and starts[1] - starts[0] == layout.period_s:
+            return delivery
+        steps = np.diff(np.unique(starts))
+        if not len(delivery.starts) or (len(steps) and int(steps.min()) == layout.period_s):
+            return delivery
+        period_s = _whole(await session.get_if_any(is15959.BLOCK_LOAD.period))
+        if period_s <= 0 or period_s == layout.period_s:
+            return delivery
+        return block_delivery(meter=task.meter, layout=replace(layout, period_s=period_s), buffer=buffer)
 
     async def _ask_events(
         self, session: MeterSession, task: Task, layout: Layout, numbers: tuple[int, ...]

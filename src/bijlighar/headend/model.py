@@ -13,12 +13,18 @@ FAMILIES = 7  # event families of IS 15959: voltage, current, power, transaction
 
 
 class ControlAction(StrEnum):
-    """What an order does: to the relay, or to the meter's own keys and firmware."""
+    """
+    What an order does: to the relay, or to the meter's own keys, firmware and settings.
+
+    Settings after which a meter may open its relay by itself have an action of their own: SUPPLY_SETTINGS.
+    """
 
     DISCONNECT = "disconnect"
     RECONNECT = "reconnect"
     CHANGE_KEYS = "change-keys"
     FIRMWARE = "firmware"
+    SETTINGS = "settings"
+    SUPPLY_SETTINGS = "supply-settings"
 
 
 class ControlReason(StrEnum):
@@ -37,7 +43,8 @@ class ControlOrder:
     """
     The order to do one thing to one meter once, before it expires.
 
-    `detail` of an order for firmware is the SHA-256 of the image in hex; of the others there is none.
+    `detail` of an order for firmware is the SHA-256 of the image in hex, of one for settings that of their document;
+    of the others there is none. `sanctioned_w` is the sanctioned load [W] below which no load limit may be set.
     """
 
     order_id: str
@@ -50,6 +57,7 @@ class ControlOrder:
     issued_by: str
     approved_by: str | None
     detail: str | None = None
+    sanctioned_w: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +213,11 @@ class GateCode(StrEnum):
     STEP = "headend.gate-step"
     WRONG_IMAGE = "headend.gate-wrong-image"
     FACTORY_KEYS = "headend.gate-factory-keys"
+    BROKEN_DOCUMENT = "headend.gate-broken-document"
+    WRONG_DOCUMENT = "headend.gate-wrong-document"
+    MAY_INTERRUPT = "headend.gate-may-interrupt"
+    LOAD_LIMIT = "headend.gate-load-limit"
+    CEILING_SETTINGS = "headend.gate-ceiling-settings"
     AWAY = "headend.gate-away"
     NO_STORE = "headend.gate-no-store"
 
@@ -215,6 +228,7 @@ class GateRequest:
     A command that asks to pass the gate: what it claims to do, and the order that it shows.
 
     `feeder` is the meter's feeder as the registry knows it; the order's own word stands where it is None.
+    `document` is the text of the settings that an order for settings names.
     """
 
     order_id: str
@@ -222,29 +236,36 @@ class GateRequest:
     action: ControlAction
     signed: SignedOrder
     feeder: str | None = None
+    document: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """The gate's own ceilings of disconnections, whatever is ordered."""
+    """The gate's own ceilings of disconnections and of settings, whatever is ordered."""
 
     per_hour: int = 50
     per_feeder_hour: int = 20
     per_day: int = 300
+    settings_per_hour: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedCounts:
-    """How many disconnections the gate has admitted: last hour, on the feeder, last 24 hours."""
+    """
+    How much the gate has admitted that cuts, or may cut, supply: last hour, on the feeder, last 24 hours.
+
+    `settings_hour` is how many orders for settings of any kind it has admitted in the last hour.
+    """
 
     hour: int
     feeder_hour: int
     day: int
+    settings_hour: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCounts:
-    """To how many meters an image was let, how many were read back with it, and how many without."""
+    """To how many meters an image or a document was let, how many were read back with it, and how many without."""
 
     sent: int
     good: int

@@ -37,7 +37,17 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
-from bijlighar.headend.upkeep import change_keys, send_firmware
+from bijlighar.headend.settings_document import SettingsDocument
+from bijlighar.headend.settings_file import read_document
+from bijlighar.headend.upkeep import (
+    change_keys,
+    compare_settings,
+    read_settings,
+    send_firmware,
+    send_settings,
+    settings_outcomes,
+    supply_facts,
+)
 from bijlighar.storage.engine import Database
 
 __all__ = [
@@ -52,6 +62,7 @@ __all__ = [
     "PushListener",
     "RelayAnswer",
     "RelayNotMoved",
+    "SettingsDocument",
     "ShownColumn",
     "ShownRow",
     "UpkeepIncomplete",
@@ -60,6 +71,7 @@ __all__ = [
     "cancel_control",
     "change_keys",
     "collect_due",
+    "compare_settings",
     "field_title",
     "keys_of_url",
     "listen",
@@ -69,17 +81,22 @@ __all__ = [
     "parse_signed_order",
     "queue_control",
     "read_asked",
+    "read_document",
     "read_keys_file",
+    "read_settings",
     "recover",
     "rehearse_due",
     "run_control_due",
     "send_firmware",
+    "send_settings",
     "serve_gate",
+    "settings_outcomes",
     "shipped_contract",
     "sign_order",
     "signed_order_json",
     "store_keys",
     "store_keys_apart",
+    "supply_facts",
     "synchronise_clocks",
     "verify_key_of",
     "write_keys_file",

@@ -18,7 +18,7 @@ KEY_OCTETS = 32
 TEXT_LIMIT = 200
 
 
-def order_document(order: ControlOrder) -> dict[str, str | None]:
+def order_document(order: ControlOrder) -> dict[str, str | int | None]:
     """Return an order as a JSON object; times are UTC to the microsecond."""
     return {
         "order_id": order.order_id,
@@ -31,6 +31,7 @@ def order_document(order: ControlOrder) -> dict[str, str | None]:
         "issued_by": order.issued_by,
         "approved_by": order.approved_by,
         **({} if order.detail is None else {"detail": order.detail}),
+        **({} if order.sanctioned_w is None else {"sanctioned_w": order.sanctioned_w}),
     }
 
 
@@ -108,6 +109,7 @@ def parse_order(document: Mapping[str, object]) -> ControlOrder:
             issued_by=_text(document["issued_by"]),
             approved_by=_text_or_none(document["approved_by"]),
             detail=_text_or_none(document.get("detail")),
+            sanctioned_w=_whole_or_none(document.get("sanctioned_w")),
         )
     except (KeyError, ValueError, TypeError, InvalidValue) as problem:
         raise BrokenOrder(f"the control order cannot be understood ({problem})") from None
@@ -137,6 +139,12 @@ def _time_text(moment: datetime) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _whole_or_none(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise TypeError(f"{value!r} is no whole number")
     return value
 
 

@@ -145,8 +145,26 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
             hi="आदेश किसी दूसरे फ़र्मवेयर का है", en="the order is for another image of firmware"
         ),
         "headend.gate-step": Words(
-            hi="इस फ़र्मवेयर के पिछले चरण के मीटर अभी पढ़कर जाँचे नहीं गए",
-            en="the meters of the step before have not been read back with this firmware",
+            hi="इस फ़र्मवेयर या सेटिंग के पिछले चरण के मीटर अभी पढ़कर जाँचे नहीं गए",
+            en="the meters of the step before have not been read back with this firmware or these settings",
+        ),
+        "headend.gate-broken-document": Words(
+            hi="सेटिंग का दस्तावेज़ समझ में नहीं आता", en="the document of settings cannot be understood"
+        ),
+        "headend.gate-wrong-document": Words(
+            hi="आदेश किसी दूसरे सेटिंग दस्तावेज़ का है", en="the order is for another document of settings"
+        ),
+        "headend.gate-may-interrupt": Words(
+            hi="सेटिंग आपूर्ति काट सकती है या नहीं, इसमें आदेश और दस्तावेज़ अलग हैं",
+            en="order and document disagree whether the settings can cut supply",
+        ),
+        "headend.gate-load-limit": Words(
+            hi="लोड सीमा स्वीकृत भार से कम है, या स्वीकृत भार ज्ञात नहीं है",
+            en="the load limit is below the sanctioned load, or that is not known",
+        ),
+        "headend.gate-ceiling-settings": Words(
+            hi="एक घंटे में सेटिंग बदलने की सीमा पूरी हो गई है",
+            en="the ceiling of settings in one hour is reached",
         ),
         "headend.gate-away": Words(
             hi="गेट चालू नहीं है, इसलिए कुछ नहीं भेजा गया", en="the gate does not run, so nothing passes"

@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bijlighar.base.period import IST, moment_of
+from bijlighar.dlms.cosem import Attribute
+from bijlighar.dlms.settings import INDIAN
 from bijlighar.simulator import faults, happening, physics, supply
 from bijlighar.simulator.errors import ControlRefused
 from bijlighar.simulator.memory import HalfHours, LoggedEvent, Memory
+from bijlighar.simulator.meter_settings import CALENDAR_CHANGED, MeterSettings, event_of, limited_seconds
 from bijlighar.simulator.model import INTERVAL_S, LoadFile, Swap, Town
 from bijlighar.simulator.rules import time_zone
 from bijlighar.simulator.state import (
     CONTROL_CONNECTED,
     CONTROL_DISCONNECTED,
+    CONTROL_READY,
     COUNTED_CLIENTS,
     COUNTERS_SET_ASIDE,
     FAULTS,
@@ -57,6 +61,7 @@ class LiveTown:
         self.pushes = pushes
         stored = memory.state()
         self.state: State = unpacked(town, stored) if stored else first_state(town)
+        self.settings = MeterSettings(stored)
         self._smart = np.array([device.smart for device in town.devices], dtype=bool)
         self.place = {device.serial: device.index for device in town.devices}
         self._blocks: OrderedDict[int, HalfHours] = OrderedDict()
@@ -89,6 +94,7 @@ class LiveTown:
         except BaseException:
             self.memory.rollback()
             self.state = unpacked(self.town, self.memory.state())
+            self.settings = MeterSettings(self.memory.state())
             self._blocks.clear()
             self._present = None
             self.midnights = self.memory.midnights()
@@ -114,14 +120,19 @@ class LiveTown:
         state, now = self.state, self.now_s
         state.changed.update(("now", *_RUNNING))
         midnight = midnight_s(day_of(now) + 1)
-        whole = (min(to_s, midnight) - now) // INTERVAL_S
+        to_s = self._activate_calendars(to_s)
+        limits = self.settings.limited()
+        whole = min((min(to_s, midnight) - now) // INTERVAL_S, 1 if limits else DAY_S)
         if now % INTERVAL_S == 0 and whole:
-            self._complete(now, whole, supply.seconds(self.wiring, self.state, INTERVAL_S))
+            passed = supply.seconds(self.wiring, self.state, INTERVAL_S)
+            self._limit(passed, INTERVAL_S)
+            self._complete(now, whole, passed)
             state.now[0] = now + whole * INTERVAL_S
         else:
             boundary = (now // INTERVAL_S + 1) * INTERVAL_S
             until = min(boundary, to_s)
             passed = supply.seconds(self.wiring, self.state, until - now)
+            self._limit(passed, until - now)
             state.drawn_s += passed.drawn
             state.powered_s += passed.powered
             state.supplied_s += passed.supplied
@@ -136,6 +147,45 @@ class LiveTown:
             state.now[0] = until
         if self.now_s == midnight:
             self._close_day(midnight)
+
+    def _activate_calendars(self, to_s: int) -> int:
+        """Make waiting calendars active whose time has come, and return until when no other becomes so."""
+        for at_s, device in self.settings.activations():
+            if at_s > self.now_s:
+                return min(to_s, at_s)
+            self.settings.activate(device)
+            self.memory.save_state(self.settings.packed())
+            self._happen(device, CALENDAR_CHANGED, alert=False)
+        return to_s
+
+    def _limit(self, passed: Seconds, passed_s: int) -> None:
+        """Let load limits move relays in `passed_s` [s] of one half-hour, and take it off what was drawn."""
+        state, limits = self.state, self.settings.limited()
+        if not limits:
+            return
+        start = np.array([self.now_s // INTERVAL_S * INTERVAL_S], dtype=np.int64)
+        wanted, past_meter = self.wiring.wanted(start)
+        carries = supply.carrying(self.wiring, state)
+        for device, limit in limits.items():
+            consumer = int(self.wiring.consumer_of[device])
+            power_w = 0
+            if consumer >= 0 and carries[device]:
+                power_w = int(wanted[0, consumer] - past_meter[0, consumer]) * 3600 // INTERVAL_S
+            before = bool(state.limit_open[device])
+            flowed_s, is_open, since_s, moves = limited_seconds(
+                passed_s=passed_s,
+                power_w=power_w,
+                limit=limit,
+                is_open=before,
+                since_s=int(state.limit_since[device]),
+            )
+            state.limit_open[device], state.limit_since[device] = is_open, since_s
+            passed.drawn[device] = flowed_s if carries[device] else 0
+            if moves > before:  # an open relay closes first
+                self._happen(device, RELAY_OPENED, alert=False)
+            if moves > (not before):
+                self._happen(device, RELAY_CLOSED, alert=False)
+        state.changed.update(("limit_open", "limit_since"))
 
     def powered(self) -> NDArray[np.bool_]:
         """Return which meters hang and have voltage."""
@@ -178,13 +228,18 @@ class LiveTown:
         state.changed.update(_COUNTING)
         half_hours = (starts + IST_OFFSET_S) % DAY_S // INTERVAL_S
         zones = np.array([time_zone(int(half_hour)) for half_hour in half_hours])
+        changed = self.settings.zones(starts=starts)
+        usual = np.ones(len(self.town.devices), dtype=bool)
+        usual[list(changed)] = False
         for values, register, by_zone, highest, highest_at in (
             (measured.energy_wh, state.register_wh, state.zone_wh, state.demand_w, state.demand_w_at),
             (measured.apparent_vah, state.register_vah, state.zone_vah, state.demand_va, state.demand_va_at),
         ):
             register += values.sum(axis=0)
             for zone in np.unique(zones):
-                by_zone[zone] += values[zones == zone].sum(axis=0)
+                by_zone[zone] += values[zones == zone].sum(axis=0) * usual
+            for device, of_device in changed.items():
+                np.add.at(by_zone[:, device], of_device, values[:, device])
             best = values.argmax(axis=0)
             power = values[best, np.arange(values.shape[1])] * (3600 // INTERVAL_S)
             higher = power > highest
@@ -196,15 +251,20 @@ class LiveTown:
         state = self.state
         self.memory.add_midnight(at=at, energy_wh=state.register_wh, apparent_vah=state.register_vah)
         self.midnights.append((at, state.register_wh.copy(), state.register_vah.copy()))
-        if moment_of(at).astimezone(IST).day != 1:
+        day = moment_of(at).astimezone(IST).day
+        own_days = self.settings.billing_days()
+        closes = np.array([own_days.get(device, 1) == day for device in range(len(self.town.devices))])
+        if not closes.any():
             return
         monthly = [getattr(state, name) for name in ("register_wh", "register_vah", *_MONTHLY)]
         fields = np.concatenate([np.stack(monthly), state.zone_wh, state.zone_vah])
+        if not closes.all():  # a last row tells whose bill closed
+            fields = np.concatenate([fields, closes[None, :].astype(np.int64)])
         self.memory.add_billing(at=at, fields=fields)
         self.billings.append((at, fields))
-        state.billings += supply.hanging(self.state)
+        state.billings += supply.hanging(self.state) & closes
         for name in _MONTHLY:
-            getattr(state, name)[:] = 0
+            getattr(state, name)[closes] = 0
         state.changed.update((*_MONTHLY, "billings"))
 
     # ---- what meters show
@@ -321,13 +381,21 @@ class LiveTown:
             energy_wh=self.register_now(device)[0],
             tampers=int(self.state.tampers[device]) + happening.is_tamper(code),
         )
-        happening.happen(self.state, self.memory, event=event, pushes=alert and self.pushes)
+        happening.happen(
+            self.state,
+            self.memory,
+            event=event,
+            pushes=alert and (self.pushes or bool(self.settings.push(device).destination)),
+            shown=self.settings.event_filter(device),
+        )
 
     def operate_relay(self, device: int, *, closes: bool, client: int) -> bool:
         """Open or close a relay and return whether it moved; a stuck one says nothing and stays."""
         state = self.state
         with self.saving():
-            changes = self.shows_closed(device) != closes and not self.has_fault(device, "stuck_relay")
+            told = bool(state.relay_closed[device]) and not state.shows_open[device]
+            ends_limit = closes and bool(state.limit_open[device])
+            changes = (told != closes or ends_limit) and not self.has_fault(device, "stuck_relay")
             moved = changes and not self.has_fault(device, "weld")
             if moved:
                 state.relay_closed[device] = closes
@@ -336,17 +404,25 @@ class LiveTown:
                 state.shows_open[device] = not closes
                 state.changed.add("shows_open")
             if changes:
+                state.limit_open[device], state.limit_since[device] = False, 0
+                state.changed.update(("limit_open", "limit_since"))
                 self._happen(device, RELAY_CLOSED if closes else RELAY_OPENED, alert=False)
             self.memory.add_relay_act(device=device, closes=closes, at=self.now_s, client=client, moved=moved)
         return moved
 
     def shows_closed(self, device: int) -> bool:
         """Return whether a relay tells that it is closed; a welded one tells what it was told to be."""
-        return bool(self.state.relay_closed[device]) and not self.state.shows_open[device]
+        state = self.state
+        return (
+            bool(state.relay_closed[device]) and not state.shows_open[device] and not state.limit_open[device]
+        )
 
     def control_state(self, device: int) -> int:
         """Return the control state of a relay (class 70, attribute 3)."""
-        return CONTROL_CONNECTED if self.shows_closed(device) else CONTROL_DISCONNECTED
+        if self.shows_closed(device):
+            return CONTROL_CONNECTED
+        is_limited = self.state.relay_closed[device] and self.state.limit_open[device]
+        return CONTROL_READY if is_limited else CONTROL_DISCONNECTED
 
     def clock_s(self, device: int) -> int:
         """Return what a meter's own clock shows, in epoch seconds."""
@@ -357,6 +433,26 @@ class LiveTown:
         with self.saving():
             faults.set_clock(self.state, device=device, to_s=to_s)
             self._happen(device, CLOCK_SET, alert=False)
+
+    def write_setting(self, device: int, attribute: Attribute, data: bytes) -> None:
+        """Set a meter; that it was changed stands in its log. A new capture period clears the load profile."""
+        with self.saving():
+            changes = self.settings.get(device, attribute) != data
+            self.settings.keep(device, attribute, data)
+            self.memory.save_state(self.settings.packed())
+            if attribute == INDIAN.period and changes:
+                self.state.captured_since[device] = self.now_s
+                self.state.changed.add("captured_since")
+            code = event_of(attribute, data)
+            if code is not None and changes:
+                self._happen(device, code, alert=False)
+
+    def activate_calendar(self, device: int) -> None:
+        """Make the calendar that waits at a meter the active one."""
+        with self.saving():
+            self.settings.activate(device)
+            self.memory.save_state(self.settings.packed())
+            self._happen(device, CALENDAR_CHANGED, alert=False)
 
     def connect_by_hand(self, consumer: int, *, connected: bool) -> None:
         """Let a fitter cut a consumer's supply at the pole, or restore it."""

@@ -13,12 +13,14 @@ from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import ActionRequest, ActionResult, GetRequest, GetResult, SetRequest, SetResult
 from bijlighar.dlms.is15959 import Column
 from bijlighar.dlms.obis import Obis
+from bijlighar.dlms.settings import INDIAN
 from bijlighar.dlms.shape import Kind as CellKind
 from bijlighar.dlms.shape import RowEncoder
 from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.makers import FIRMWARE, MAKER, MAKER_NAME, OTHER_FIRMWARE
 from bijlighar.simulator.meter_model import MeterModel, ProfileModel, model_of, raw_values
-from bijlighar.simulator.model import INTERVAL_S, Device, Kind
+from bijlighar.simulator.meter_settings import check
+from bijlighar.simulator.model import Device, Kind
 from bijlighar.simulator.rows import (
     BILLING_ENTRIES,
     BLOCK_ENTRIES,
@@ -47,7 +49,7 @@ _ENTRIES = {
     "daily": DAILY_ENTRIES,
     "billing": BILLING_ENTRIES,
 }
-_PERIODS_S = {"block-load": INTERVAL_S, "daily": DAY_S}
+_PERIODS_S = {"daily": DAY_S}
 _METER_TYPES = {
     Kind.SINGLE_PHASE: (6, "D1"),
     Kind.THREE_PHASE: (7, "D2"),
@@ -139,6 +141,9 @@ class MeterObjects:
         if method.class_id in (upkeep.SECURITY_SETUP, upkeep.IMAGE_TRANSFER):
             device = self._live.town.devices[device_index]
             return ActionResult(result=self.upkeep.act(device, method, request.parameters))
+        if method == INDIAN.activate:
+            self._live.activate_calendar(device_index)
+            return ActionResult(result=ActionOutcome.SUCCESS)
         if not self._live.wiring.has_relay[device_index] or method not in (
             is15959.DISCONNECT,
             is15959.RECONNECT,
@@ -148,9 +153,11 @@ class MeterObjects:
         return ActionResult(result=ActionOutcome.SUCCESS)
 
     def set(self, device_index: int, client: int, request: SetRequest) -> SetResult:
-        """Return the answer of a meter to a SET of a client: its clock may be set, nothing else."""
-        if client != is15959.UTILITY or request.attribute != is15959.CLOCK_TIME:
+        """Return the answer of a meter to a SET of a client: its clock and its settings may be set, nothing else."""
+        if client != is15959.UTILITY:
             return SetResult(result=DataAccess.READ_WRITE_DENIED)
+        if request.attribute != is15959.CLOCK_TIME:
+            return SetResult(result=self._write_setting(device_index, request))
         try:
             value = axdr.decode(request.data)
             moment = clock.decode(value) if isinstance(value, bytes) else None
@@ -161,6 +168,25 @@ class MeterObjects:
         self._live.set_clock(device_index, to_s=epoch_seconds(moment))
         return SetResult()
 
+    def _write_setting(self, device_index: int, request: SetRequest) -> DataAccess:
+        attribute = request.attribute
+        if attribute.class_id == LIMITER_CLASS and not self._live.wiring.has_relay[device_index]:
+            return DataAccess.OBJECT_UNDEFINED
+        outcome = check(attribute, request.data)
+        if outcome is DataAccess.SUCCESS:
+            self._live.write_setting(device_index, attribute, request.data)
+        return outcome
+
+    def _setting(self, device: Device, attribute: Attribute) -> bytes | None:
+        """Return a setting that stands at a meter, None if it is none or the meter has no such thing."""
+        if attribute.class_id != LIMITER_CLASS:
+            return self._live.settings.get(device.index, attribute)
+        if not self._live.wiring.has_relay[device.index]:
+            return None
+        if attribute in (INDIAN.limit(3), INDIAN.limit(4)):
+            return axdr.double_long_unsigned(self._rows.load_limit_w(device))
+        return self._live.settings.get(device.index, attribute)
+
     def _read(self, device: Device, client: int, attribute: Attribute, selection: Selection | None) -> bytes:
         obis, index = attribute.obis, attribute.index
         if client == is15959.PUBLIC and obis not in _OPEN and obis not in _COUNTERS:
@@ -170,7 +196,9 @@ class MeterObjects:
         if selection is not None:
             raise _Refusal(DataAccess.SCOPE_OF_ACCESS_VIOLATED)
         read = self._READERS.get(attribute.class_id)
-        value = None if read is None else read(self, device, obis, index)
+        value = self._setting(device, attribute)
+        if value is None and read is not None:
+            value = read(self, device, obis, index)
         if value is None:
             value = self._read_measured(device, attribute)
         if value is None:
@@ -194,7 +222,7 @@ class MeterObjects:
         if index == 2:
             return self._buffer(device, found, selection) if profile is not None else found.scalers
         numbers: dict[int, Callable[[], bytes]] = {
-            4: lambda: axdr.double_long_unsigned(_PERIODS_S.get(found.name, 0) if profile else 0),
+            4: lambda: axdr.double_long_unsigned(self._period_s(device, found) if profile else 0),
             5: lambda: axdr.enum(_FIRST_IN_FIRST_OUT),
             6: lambda: cosem.CLOCK.encode(),
             7: lambda: axdr.double_long_unsigned(self._entries(device, found) if profile else 1),
@@ -203,6 +231,11 @@ class MeterObjects:
         if index not in numbers:
             raise _Refusal(DataAccess.OBJECT_UNDEFINED)
         return numbers[index]()
+
+    def _period_s(self, device: Device, profile: ProfileModel) -> int:
+        if profile.name == "block-load":
+            return self._live.settings.period_s(device.index)
+        return _PERIODS_S.get(profile.name, 0)
 
     def _entries(self, device: Device, profile: ProfileModel) -> int:
         if profile.name == "block-load":
@@ -274,9 +307,10 @@ class MeterObjects:
             int(self._live.state.events[_EVENT_NUMBER.index(obis), device.index])
         )
 
-    def _status_word(self, device: Device, obis: Obis) -> bytes:
-        shown = self._live.state.status_word[device.index].tobytes()
-        word = shown if obis == is15959.STATUS_WORD else b"\xff" * (STATUS_WORD_BITS // 8)
+    def _status_word(self, device: Device, _obis: Obis) -> bytes:
+        live = self._live
+        kept, shown = live.state.status_word[device.index].tobytes(), live.settings.event_filter(device.index)
+        word = bytes(octet & mask for octet, mask in zip(kept, shown, strict=True))
         return axdr.bit_string(BitString(octets=word, bits=STATUS_WORD_BITS))
 
     _DATA: Mapping[Obis, Callable[["MeterObjects", Device, Obis], bytes]] = {
@@ -284,11 +318,10 @@ class MeterObjects:
         **dict.fromkeys(_LATEST_EVENT, _latest_event),
         **dict.fromkeys(_EVENT_NUMBER, _event_number),
         is15959.STATUS_WORD: _status_word,
-        is15959.STATUS_WORD_FILTER: _status_word,
         is15959.LOGICAL_DEVICE_NAME: lambda _, device, __: axdr.octet_string(MAKER + device.serial.encode()),
-        is15959.BLOCK_PERIOD: lambda *_: axdr.long_unsigned(INTERVAL_S),
-        is15959.METERING_MODE: lambda *_: axdr.unsigned(0),
-        is15959.PAYMENT_MODE: lambda *_: axdr.unsigned(0),
+        is15959.BLOCK_PERIOD: lambda self, device, _: axdr.long_unsigned(
+            self._live.settings.period_s(device.index)
+        ),
     }
 
     def _read_clock(self, device: Device, obis: Obis, index: int) -> bytes | None:

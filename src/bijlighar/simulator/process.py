@@ -77,10 +77,8 @@ def run(live: LiveTown, *, service: Service, announce: Callable[[str], None]) ->
 async def _serve(live: LiveTown, *, service: Service, announce: Callable[[str], None]) -> None:
     quiet = SilencePlan(live)
     meters = Meters(live, framing=service.framing, quiet=quiet, per_gateway=service.per_gateway)
-    pusher = None if service.push is None else Pusher(live, target=service.push)
-    control = Control(
-        live, after=(lambda: None) if pusher is None else pusher.wake, quiet=quiet, meters=meters
-    )
+    pusher = Pusher(live, target=service.push)
+    control = Control(live, after=pusher.wake, quiet=quiet, meters=meters)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -91,8 +89,7 @@ async def _serve(live: LiveTown, *, service: Service, announce: Callable[[str], 
         live.advance(max(live.now_s, epoch_seconds(service.clock.now())))
     door = None if service.control is None else await _open_control(control, service.control)
     works: list[Coroutine[Any, Any, None]] = [_flush(live), meters.hang_up_idle()]
-    if pusher is not None:
-        works.append(pusher.run())
+    works.append(pusher.run())
     if service.clock is not None:
         works.append(_follow(live, service.clock, control))
     works += [modem.run() for modem in modems]

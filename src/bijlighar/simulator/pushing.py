@@ -53,12 +53,14 @@ def alert(live: LiveTown, pending: PendingPush) -> bytes:
 class Pusher:
     """Sends what waits in the meters' memory, oldest first."""
 
-    def __init__(self, live: LiveTown, *, target: str) -> None:
-        """Push to `target` (HOST:PORT over TCP, udp://HOST:PORT over UDP)."""
-        self._is_udp = target.startswith(UDP_SCHEME)
-        host, _, port = target.removeprefix(UDP_SCHEME).rpartition(":")
+    def __init__(self, live: LiveTown, *, target: str | None) -> None:
+        """
+        Push to `target`, or where a meter's own push setup says; None: only there.
+
+        HOST:PORT is over TCP, udp://HOST:PORT over UDP.
+        """
         self._live = live
-        self._place = (host or "127.0.0.1", int(port))
+        self._target = target
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -71,6 +73,8 @@ class Pusher:
             self._wake.clear()
             # One alert of a meter at a time: the status word of a later one must not arrive before it.
             oldest = {pending.device: pending for pending in reversed(self._live.memory.pending_pushes())}
+            # What nobody has named a place for waits for one.
+            oldest = {device: pending for device, pending in oldest.items() if self._place(device)}
             if oldest:
                 await asyncio.gather(*(self._send(pending) for pending in list(oldest.values())[:AT_ONCE]))
             else:
@@ -78,11 +82,12 @@ class Pusher:
 
     async def _send(self, pending: PendingPush) -> None:
         state = FAILED
-        if self._is_udp:
-            await self._send_datagrams(pending)
+        setup, place = self._live.settings.push(pending.device), self._place(pending.device)
+        if place is not None and self._is_udp(pending.device):
+            await self._send_datagrams(pending, place)
             return
-        for pause_s in (*PAUSES_S, None):
-            if await self._try(alert(self._live, pending)):
+        for pause_s in (*PAUSES_S[: setup.retries], None):
+            if place is not None and await self._try(alert(self._live, pending), place):
                 state = SENT
                 break
             if pause_s is not None:
@@ -90,19 +95,29 @@ class Pusher:
         with self._live.saving():
             self._live.memory.settle_push(sequence=pending.sequence, state=state)
 
-    async def _send_datagrams(self, pending: PendingPush) -> None:
+    async def _send_datagrams(self, pending: PendingPush, place: tuple[str, int]) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
             sending.settimeout(0)
             for _ in range(DATAGRAMS):
-                sending.sendto(alert(self._live, pending), self._place)
+                sending.sendto(alert(self._live, pending), place)
                 await asyncio.sleep(DATAGRAM_PAUSE_S)
         with self._live.saving():
             self._live.memory.settle_push(sequence=pending.sequence, state=SENT)
 
-    async def _try(self, frame: bytes) -> bool:
+    def _place(self, device: int) -> tuple[str, int] | None:
+        host, _, port = self._told(device).removeprefix(UDP_SCHEME).rpartition(":")
+        return (host or "127.0.0.1", int(port)) if port else None
+
+    def _is_udp(self, device: int) -> bool:
+        return self._told(device).startswith(UDP_SCHEME)
+
+    def _told(self, device: int) -> str:
+        return self._live.settings.push(device).destination or self._target or ""
+
+    async def _try(self, frame: bytes, place: tuple[str, int]) -> bool:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(*self._place)
+                reader, writer = await asyncio.open_connection(*place)
                 try:
                     writer.write(frame)
                     writer.write_eof()

@@ -32,6 +32,8 @@ Cells = NDArray[np.int64] | NDArray[np.int32]
 BLOCK_DAYS = 45
 BLOCK_ENTRIES = BLOCK_DAYS * INTERVALS_PER_DAY
 DAILY_ENTRIES = 62
+#: Rows of the billing fields; where not all meters' bills closed, one more tells whose did.
+BILLING_ROWS = BILLING_ZONES + 2 * TIME_ZONES
 BILLING_ENTRIES = 13
 EVENT_ENTRIES = 100
 FREQUENCY_TENTHS_HZ = 500
@@ -66,7 +68,9 @@ class Rows:
     def block_load(self, device: Device, first: int, last: int) -> Table:
         """Return the block-load rows stamped (at the end of the half-hour) from `first` to `last`."""
         live = self._live
-        oldest = live.now_s - BLOCK_DAYS * DAY_S
+        oldest = max(
+            live.now_s - BLOCK_DAYS * DAY_S, int(live.state.captured_since[device.index]) - INTERVAL_S + 1
+        )
         first_start = max(first - INTERVAL_S, oldest)
         last_start = min(last, live.now_s, live.clock_s(device.index)) - INTERVAL_S
         pieces = [
@@ -76,6 +80,9 @@ class Rows:
         if not pieces:
             return Table(stamps=np.zeros(0, dtype=np.int64), columns={})
         whole = pieces[0] if len(pieces) == 1 else _joined(pieces)
+        if live.settings.period_s(device.index) != INTERVAL_S:
+            whole = _in_quarters(whole).between(first, last)
+            whole = whole.between(int(live.state.captured_since[device.index]) + 1, last)
         if not (
             live.has_fault(device.index, "repeated_rows") or live.has_fault(device.index, "duplicated_rows")
         ):
@@ -117,8 +124,10 @@ class Rows:
         """Return how many block-load rows a meter holds."""
         state = self._live.state
         since = max(int(state.hung_from[device.index]) // INTERVAL_S * INTERVAL_S, 0)
-        first = max(since, self._live.now_s - BLOCK_DAYS * DAY_S)
-        return min(BLOCK_ENTRIES, self._live.memory.half_hour_count(first=first, end=self._live.now_s))
+        kept = int(state.captured_since[device.index])
+        first = max(since, kept, self._live.now_s - BLOCK_DAYS * DAY_S)
+        count = self._live.memory.half_hour_count(first=first, end=self._live.now_s)
+        return min(BLOCK_ENTRIES, count * INTERVAL_S // self._live.settings.period_s(device.index))
 
     def daily(self, device: Device) -> Table:
         """Return the daily rows, stamped at the end of the day."""
@@ -134,12 +143,12 @@ class Rows:
     def billing(self, device: Device) -> Table:
         """Return the billing rows, stamped at the end of the month."""
         kept = self._closings(
-            [(at, (fields,)) for at, fields in self._live.billings], device, BILLING_ENTRIES
+            [(at, (fields,)) for at, fields in self._closed(device.index)], device, BILLING_ENTRIES
         )
         stamps = np.array([at for at, _ in kept], dtype=np.int64)
         if not kept:
             return Table(stamps=stamps, columns={})
-        fields = np.stack([row[0][:, device.index] for _, row in kept], axis=1)
+        fields = np.stack([row[0][:BILLING_ROWS, device.index] for _, row in kept], axis=1)
         columns = {
             **self._registers(device.index, stamps, fields[BILLING_WH], fields[BILLING_VAH]),
             "md_w": fields[BILLING_W],
@@ -153,6 +162,21 @@ class Rows:
             columns[f"wh_import_tz{zone + 1}"] = fields[BILLING_ZONES + zone]
             columns[f"vah_import_tz{zone + 1}"] = fields[BILLING_ZONES + TIME_ZONES + zone]
         return Table(stamps=stamps, columns=columns)
+
+    def _closed(self, index: int) -> list[tuple[int, Whole]]:
+        """Return the billing fields of the moments at which a meter's own bills closed."""
+        return [
+            (at, fields)
+            for at, fields in self._live.billings
+            if len(fields) == BILLING_ROWS or fields[-1, index]
+        ]
+
+    def load_limit_w(self, device: Device) -> int:
+        """Return the load limit that a meter shows [W]: as it was set, else the sanctioned load, which acts not."""
+        limit = self._live.settings.limited().get(device.index)
+        if limit is not None:
+            return limit.watts
+        return 0 if device.consumer is None else self._live.town.consumers[device.consumer].sanctioned_w
 
     def _registers(self, index: int, at: Whole, energy: Whole, apparent: Whole) -> dict[str, Whole]:
         """Return the two total registers as the meter shows them."""
@@ -198,7 +222,7 @@ class Rows:
         at = int(live.wiring.channel_of[index])
         power_factor = int(live.wiring.power_factor[index] * 100 + 0.5)
         power = int(measured.energy_wh[0, index]) * 2
-        past_minutes = sum(int(fields[BILLING_MINUTES, index]) for _, fields in live.billings)
+        past_minutes = sum(int(fields[BILLING_MINUTES, index]) for _, fields in self._closed(index))
         values: dict[str, int] = {
             "w": power,
             "va": int(measured.apparent_vah[0, index]) * 2,
@@ -214,9 +238,7 @@ class Rows:
             "tamper_count": int(state.tampers[index]),
             "billing_count": int(state.billings[index]),
             "relay_connected": int(live.shows_closed(index)),
-            "load_limit_w": 0
-            if device.consumer is None
-            else live.town.consumers[device.consumer].sanctioned_w,
+            "load_limit_w": self.load_limit_w(device),
         }
         for channel, suffix in self._suffixes(device):
             values[f"volt{suffix}"] = _hundredths(measured.volt[0, at + channel])
@@ -248,6 +270,19 @@ class Rows:
         if device.kind.phases == 1:
             return ((0, ""),)
         return tuple((channel, f"_{letter}") for channel, letter in enumerate(_LETTERS))
+
+
+def _in_quarters(table: Table) -> Table:
+    """Return half-hours as quarters: their energy is parted, the voltage and current are those of the half-hour."""
+    columns: dict[str, Cells] = {}
+    for name, values in table.columns.items():
+        doubled: Whole = np.repeat(np.asarray(values, dtype=np.int64), 2)
+        if name in ("wh_import", "vah_import"):
+            doubled[0::2], doubled[1::2] = values // 2, values - values // 2
+        columns[name] = doubled
+    stamps = np.repeat(table.stamps, 2)
+    stamps[0::2] -= INTERVAL_S // 2
+    return Table(stamps=stamps, columns=columns)
 
 
 def _joined(pieces: list[Table]) -> Table:

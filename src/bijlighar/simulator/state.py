@@ -19,6 +19,8 @@ COUNTERS_SET_ASIDE = 1 << 16
 
 CONTROL_DISCONNECTED = 0
 CONTROL_CONNECTED = 1
+#: Open by the meter's own doing: it closes again by itself.
+CONTROL_READY = 2
 #: Remote disconnection and remote reconnection, nothing by hand.
 CONTROL_MODE = 4
 
@@ -62,6 +64,8 @@ class State:
     `hung_from` and `hung_to` when it hangs; `own_counter` the next invocation counter to use and `set_aside` the
     first that is not set aside yet; `received` the last counter of each client; `silence` -1 where the seed decides.
     `clock_off` is how far a clock was ahead at `clock_since`, `clock_rate` what it gains a day [s];
+    `limit_open` where a load limit has opened the relay, `limit_since` for how long it has, or has been exceeded [s];
+    `captured_since` since when rows of the load profile are kept, which a new capture period cleared;
     `reset_at` when the registers began anew, at `reset_wh` and `reset_vah`; `shows_open` where a
     welded relay tells that it is open.
     """
@@ -102,6 +106,9 @@ class State:
     reset_wh: Whole
     reset_vah: Whole
     shows_open: NDArray[np.bool_]
+    limit_open: NDArray[np.bool_]
+    limit_since: Whole
+    captured_since: Whole
     #: Names of arrays that changed since they were last written.
     changed: set[str] = field(default_factory=set)
 
@@ -159,6 +166,9 @@ def first_state(town: Town) -> State:
         reset_wh=_zeros(count),
         reset_vah=_zeros(count),
         shows_open=np.zeros(count, dtype=bool),
+        limit_open=np.zeros(count, dtype=bool),
+        limit_since=_zeros(count),
+        captured_since=_zeros(count),
         changed=set(_NAMES),
     )
 

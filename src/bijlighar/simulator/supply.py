@@ -29,7 +29,12 @@ def has_power(wiring: Wiring, state: State, device: int) -> bool:
 
 
 def drawing(wiring: Wiring, state: State) -> Flags:
-    """Return which meters let current through."""
+    """Return which meters let current through; one whose load limit has opened its relay does not."""
+    return carrying(wiring, state) & ~state.limit_open
+
+
+def carrying(wiring: Wiring, state: State) -> Flags:
+    """Return which meters would let current through if they had no load limit."""
     connected = ~wiring.at_consumer | state.supply_on[wiring.consumer_of]
     draws: Flags = (state.relay_closed | ~wiring.has_relay) & connected & powered(wiring, state)
     return draws
