@@ -143,8 +143,13 @@ class TestSend:
         listed = place.folder / "meters.txt"
         listed.write_text("\n".join(place.serials[:12]) + "\n")
 
-        result = place.send(document, "--meters", str(listed))
+        for serial in place.serials[:10]:  # so that nobody of the first ten is read back when the eleventh asks
+            place.town.control.fault(serial=serial, name="delay", on=True)
 
+        result = place.send(document, "--meters", str(listed), "--at-once", "12")
+
+        for serial in place.serials[:10]:
+            place.town.control.fault(serial=serial, name="delay", on=False)
         assert (result.exit_code, result.exception) == (0, None), result.output
         assert "a step is read back: 10 done, 2 to come" in result.output
         assert "12 of 12 meters are done" in result.output
