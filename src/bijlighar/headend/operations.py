@@ -27,6 +27,7 @@ from bijlighar.headend.gate_door import GateFolder
 from bijlighar.headend.gate_server import GateServer
 from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.keys import command_part, read_keys_file, reading_part, write_keys_file
+from bijlighar.headend.keys_taking import new_keys
 from bijlighar.headend.listener import PushListener
 from bijlighar.headend.model import HeadEndSettings, MeterKeys
 from bijlighar.headend.on_demand import ask_reading, read_asked
@@ -37,6 +38,12 @@ from bijlighar.headend.orders import (
     verify_key_of,
 )
 from bijlighar.headend.upkeep import change_keys, send_firmware
+from bijlighar.headend.vendor_keys import (
+    key_adapter,
+    read_vendor_keys,
+    read_wrapping_key,
+    shipped_key_adapters,
+)
 from bijlighar.storage.engine import Database
 
 __all__ = [
@@ -59,8 +66,10 @@ __all__ = [
     "change_keys",
     "collect_due",
     "field_title",
+    "key_adapter",
     "keys_of_url",
     "listen",
+    "new_keys",
     "no_permit_needed",
     "obey_authorisation",
     "open_head_end",
@@ -68,12 +77,15 @@ __all__ = [
     "queue_control",
     "read_asked",
     "read_keys_file",
+    "read_vendor_keys",
+    "read_wrapping_key",
     "recover",
     "rehearse_due",
     "run_control_due",
     "send_firmware",
     "serve_gate",
     "shipped_contract",
+    "shipped_key_adapters",
     "sign_order",
     "signed_order_json",
     "store_keys",
