@@ -143,7 +143,9 @@ class TestSend:
         listed = place.folder / "meters.txt"
         listed.write_text("\n".join(place.serials[:12]) + "\n")
 
-        for serial in place.serials[:10]:  # so that nobody of the first ten is read back when the eleventh asks
+        for serial in place.serials[
+            :10
+        ]:  # so that nobody of the first ten is read back when the eleventh asks
             place.town.control.fault(serial=serial, name="delay", on=True)
 
         result = place.send(document, "--meters", str(listed), "--at-once", "12")

@@ -28,7 +28,9 @@ class CsvRow:
         return self.cells.get(column, "")
 
 
-def csv_rows(text: str, *, required: Sequence[str], optional: Sequence[str] = ()) -> tuple[CsvRow, ...]:
+def csv_rows(
+    text: str, *, required: Sequence[str], optional: Sequence[str] = (), delimiter: str = ","
+) -> tuple[CsvRow, ...]:
     r"""
     Return the rows of a CSV file with a header line; blank lines are passed over.
 
@@ -37,7 +39,9 @@ def csv_rows(text: str, *, required: Sequence[str], optional: Sequence[str] = ()
 
     :raises BrokenTable: if a column is missing, unknown or twice there, or a line has too many or few cells.
     """
-    reader = csv.reader((f"{line}\n" for line in text.removeprefix("\ufeff").split("\n")), strict=True)
+    reader = csv.reader(
+        (f"{line}\n" for line in text.removeprefix("\ufeff").split("\n")), strict=True, delimiter=delimiter
+    )
     rows: list[CsvRow] = []
     try:
         header = _header(next(reader, []), required=required, optional=optional)

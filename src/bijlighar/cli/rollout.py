@@ -1,6 +1,7 @@
 """`bijlighar rollout`: plan, stock, work orders, installations."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import click
 
 from bijlighar.base.period import Month, local_date
+from bijlighar.cli.adapters import adapter_option, adapter_text, read_octets
 from bijlighar.cli.common import DAY, format_option, home_option, print_json, print_line, print_table
 from bijlighar.cli.office import FILE, read_text
 from bijlighar.cli.rollout_orders import install, order, orders, person_option
@@ -232,14 +234,36 @@ def _print_counts(counts: tuple[StockCount, ...], output_format: str) -> None:
 
 @rollout.command()
 @click.argument("file", type=FILE)
+@adapter_option
+@click.option("--store", metavar="STORE", help="With --adapter: the store of meters whose file names none.")
 @person_option
 @home_option
-def receive(file: Path, person: str, home: Home) -> None:
-    """Take in a supplier's list from FILE (columns serial,meter_type,store,box[,url,minutes,multiplier,gateway])."""
-    text = read_text(file)
-    with home.database.write() as connection:
-        count = operations.receive_stock(connection, text=text, person=person, now=home.clock.now())
-    print_line(f"{count} meters received")
+def receive(file: Path, adapter: str | None, store: str | None, person: str, home: Home) -> None:
+    """
+    Take in a supplier's list from FILE (columns serial,meter_type,store,box[,url,minutes,multiplier,gateway]).
+
+    With --adapter, FILE is a vendor's CSV or XML. Repeating a file changes nothing.
+    """
+    now = home.clock.now()
+    if adapter is None:
+        if store is not None:
+            raise click.UsageError("--store goes with --adapter")
+        text = read_text(file)
+        with home.database.write() as connection:
+            count = operations.receive_stock(connection, text=text, person=person, now=now)
+    else:
+        text = adapter_text(adapter, home=home, shipped=operations.shipped_stock_adapters())
+        through = operations.stock_adapter(text, name=adapter)
+        if store is not None:
+            if "store" in through.fields:
+                raise click.UsageError(f"the files of adapter {adapter} name the store; leave --store away")
+            through = replace(through, constants={**through.constants, "store": store})
+        octets = read_octets(file)
+        with home.database.write() as connection:
+            count = operations.receive_vendor_stock(
+                connection, octets=octets, adapter=through, file=file.name, person=person, now=now
+            )
+    print_line(f"{count} meters received" if count else "0 meters received: all of them were received before")
 
 
 @rollout.command(name="take-in")

@@ -28,6 +28,7 @@ from bijlighar.headend.gate_door import GateFolder
 from bijlighar.headend.gate_server import GateServer
 from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.keys import command_part, read_keys_file, reading_part, write_keys_file
+from bijlighar.headend.keys_taking import new_keys
 from bijlighar.headend.listener import PushListener
 from bijlighar.headend.model import HeadEndSettings, MeterKeys
 from bijlighar.headend.on_demand import ask_reading, read_asked
@@ -47,6 +48,12 @@ from bijlighar.headend.upkeep import (
     send_settings,
     settings_outcomes,
     supply_facts,
+)
+from bijlighar.headend.vendor_keys import (
+    key_adapter,
+    read_vendor_keys,
+    read_wrapping_key,
+    shipped_key_adapters,
 )
 from bijlighar.storage.engine import Database
 
@@ -73,8 +80,10 @@ __all__ = [
     "collect_due",
     "compare_settings",
     "field_title",
+    "key_adapter",
     "keys_of_url",
     "listen",
+    "new_keys",
     "no_permit_needed",
     "obey_authorisation",
     "open_head_end",
@@ -84,6 +93,8 @@ __all__ = [
     "read_document",
     "read_keys_file",
     "read_settings",
+    "read_vendor_keys",
+    "read_wrapping_key",
     "recover",
     "rehearse_due",
     "run_control_due",
@@ -92,6 +103,7 @@ __all__ = [
     "serve_gate",
     "settings_outcomes",
     "shipped_contract",
+    "shipped_key_adapters",
     "sign_order",
     "signed_order_json",
     "store_keys",

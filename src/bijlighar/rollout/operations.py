@@ -17,13 +17,14 @@ from bijlighar.rollout.errors import CannotPlan
 from bijlighar.rollout.installing import commission_read, install_meter
 from bijlighar.rollout.model import OrderEvent, OrderState, Target, WorkOrder
 from bijlighar.rollout.permission import LOCK, authorise
-from bijlighar.rollout.rollout_file import parse_plan
+from bijlighar.rollout.rollout_file import parse_plan, shipped_stock_adapters, stock_adapter
 from bijlighar.rollout.stepping import order_state_after
 from bijlighar.rollout.stock_keeping import (
     find_faulty,
     give_back_stock,
     issue_stock,
     receive_stock,
+    receive_vendor_stock,
     send_back_stock,
     take_in_hanging,
 )
@@ -44,7 +45,10 @@ __all__ = [
     "plan_order_again",
     "plan_targets",
     "receive_stock",
+    "receive_vendor_stock",
     "send_back_stock",
+    "shipped_stock_adapters",
+    "stock_adapter",
     "take_in_hanging",
 ]
 

@@ -1,7 +1,10 @@
 """The plan's file and the supplier's list: CSV text into values, every wrong cell named by line and column."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 
+from bijlighar.base.adapters import Adapter, adapted_rows, load_adapter
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import Month
 from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
@@ -64,18 +67,51 @@ def parse_stock(text: str) -> tuple[StockRow, ...]:
 
     :raises RefusedStock: if a row cannot be understood, or a serial number stands there twice.
     """
-    found: dict[str, StockRow] = {}
     try:
-        for row in csv_rows(text, required=STOCK_COLUMNS, optional=STOCK_OPTIONAL_COLUMNS):
-            item = _stock_row(row)
-            if item.serial in found:
-                first = found[item.serial].line
-                raise BrokenTable(
-                    f"line {row.line}, column serial: {item.serial} stands on line {first} too; a serial comes once"
-                )
-            found[item.serial] = item
+        return _stock_rows(csv_rows(text, required=STOCK_COLUMNS, optional=STOCK_OPTIONAL_COLUMNS))
     except BrokenTable as problem:
         raise RefusedStock(f"nothing was stored: {problem}") from None
+
+
+def shipped_stock_adapters() -> dict[str, str]:
+    """Return the texts of the adapters for shipment files that are shipped with the package, by name."""
+    folder = resources.files("bijlighar.rollout") / "adapters"
+    files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in files}
+
+
+def stock_adapter(text: str, *, name: str) -> Adapter:
+    """
+    Return the adapter for shipment files written in `text`.
+
+    :raises BrokenAdapter: if it cannot be used.
+    """
+    fields = frozenset((*STOCK_COLUMNS, *STOCK_OPTIONAL_COLUMNS))
+    return load_adapter(text, name=name, holds="stock", fields=fields)
+
+
+def parse_vendor_stock(octets: bytes, *, adapter: Adapter, file: str) -> tuple[StockRow, ...]:
+    """
+    Return the meters of a vendor's shipment file; `file` names it in messages.
+
+    :raises RefusedStock: if it is not as its adapter says, or a meter cannot be meant.
+    """
+    try:
+        return _stock_rows(adapted_rows(octets, adapter=adapter))
+    except BrokenTable as problem:
+        raise RefusedStock(f"nothing was stored: {file}: {problem}") from None
+
+
+def _stock_rows(rows: Sequence[CsvRow]) -> tuple[StockRow, ...]:
+    found: dict[str, StockRow] = {}
+    for row in rows:
+        item = _stock_row(row)
+        if item.serial in found:
+            first = found[item.serial].line
+            raise BrokenTable(
+                f"line {row.line}, column serial: {item.serial} stands on line {first} too; a serial comes once"
+            )
+        found[item.serial] = item
     return tuple(found.values())
 
 
@@ -97,6 +133,8 @@ def _stock_row(row: CsvRow) -> StockRow:
             url_key(row["url"])
         except InvalidValue as problem:
             raise BrokenTable(f"line {row.line}, column url: {problem}") from None
+    if len(row["box"]) > CODE_MAX:
+        raise BrokenTable(f"line {row.line}, column box: give at most {CODE_MAX} letters")
     return StockRow(
         line=row.line,
         serial=_needed(row, "serial", length_max=SERIAL_MAX),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bijlighar.base.adapters import Adapter
 from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
@@ -15,7 +16,7 @@ from bijlighar.rollout import queries, store
 from bijlighar.rollout.errors import RefusedStock
 from bijlighar.rollout.model import HUNG_BEFORE, StockEvent, StockItem, StockState
 from bijlighar.rollout.permission import LOCK, authorise
-from bijlighar.rollout.rollout_file import parse_stock
+from bijlighar.rollout.rollout_file import StockRow, parse_stock, parse_vendor_stock
 from bijlighar.rollout.stepping import stock_state_after
 from bijlighar.storage import sequences
 
@@ -30,7 +31,26 @@ def receive_stock(connection: Connection, *, text: str, person: str, now: dateti
     :raises NotPermitted: if the person may not receive stock.
     """
     authorise(connection, person=person, act=Act.RECEIVE_STOCK, office=None)
-    rows = parse_stock(text)
+    return _receive(connection, rows=parse_stock(text), person=person, now=now)
+
+
+def receive_vendor_stock(
+    connection: Connection, *, octets: bytes, adapter: Adapter, file: str, person: str, now: datetime
+) -> int:
+    """
+    Take in a vendor's shipment file through its adapter and return how many meters were new.
+
+    Repeating a file changes nothing.
+
+    :raises RefusedStock: if a line is wrong, or a serial number is known otherwise; nothing is stored then.
+    :raises NotPermitted: if the person may not receive stock.
+    """
+    authorise(connection, person=person, act=Act.RECEIVE_STOCK, office=None)
+    rows = parse_vendor_stock(octets, adapter=adapter, file=file)
+    return _receive(connection, rows=rows, person=person, now=now)
+
+
+def _receive(connection: Connection, *, rows: Sequence[StockRow], person: str, now: datetime) -> int:
     sequences.take(connection, name=LOCK)
     known = {item.serial: item for item in store.items(connection, serials=[row.serial for row in rows])}
     hanging = {device.serial for device in registry_queries.end_devices(connection)}
