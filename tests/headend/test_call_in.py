@@ -552,6 +552,24 @@ class TestFlood:
 
         assert codes(town.database)["headend.call-in-crowded"] == 2
 
+    def test_of_claims_from_one_address_is_bounded(self, town: Town):
+        town.head_end.settings = replace(town.head_end.settings, call_in_per_source=5)
+
+        async def scenario(town: Town) -> None:
+            for _ in range(8):
+                forger = Modem("GW-1", {}, source=FORGER)
+                await forger.call(town.exchange.port)
+                await until(lambda forger=forger: bool(town.callers) or not forger.is_connected)
+                await forger.hang_up()
+                await until(lambda: not town.callers)
+            await town.arrives()
+            assert await town.collect() == (2, 0)
+
+        go(town, scenario)
+
+        assert codes(town.database) == {"headend.call-in-crowded": 3}
+        assert town.known().calls == 6
+
     def test_of_claims_of_one_name_keeps_a_few(self, town: Town):
         async def scenario(town: Town) -> None:
             await town.arrives()

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -32,6 +32,7 @@ from bijlighar.headend.control_queue import AT_ANY_HOUR
 from bijlighar.headend.errors import BrokenSettings, CallInAway, ModemBusy, NotCalledIn
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.listener import PushListener
+from bijlighar.headend.push_storer import PushStorer
 from bijlighar.headend.quarantine import QuarantineTally
 from bijlighar.headend.registration import FactKind, Registration, read_registration
 from bijlighar.storage import jobs
@@ -50,12 +51,15 @@ FAILURES_MAX = 3
 WRITING_MAX = 64
 #: The due work of a modem's meters is brought forward so often at most [s], and its facts written down anew.
 FORWARD_EVERY_S, FACTS_EVERY_S = 30.0, 300.0
+#: How long claims of one address are counted together [s].
+CLAIMS_EVERY_S = 60.0
 #: Meters that failed by these alone are asked at once: nothing was sent to them.
 FORWARDED = (NotCalledIn.code, CallInAway.code, ModemBusy.code)
 #: Under which reasons callers are counted in quarantine.
 CROWDED, UNKNOWN_MODEM = "headend.call-in-crowded", "headend.unknown-modem"
 CLAIM_REFUTED, NO_NAME = "headend.claim-refuted", "headend.call-in-no-name"
 UNKNOWN_SOURCE = "?"
+Writing = Callable[[Connection, datetime], None]
 
 
 class CallInExchange:
@@ -80,7 +84,9 @@ class CallInExchange:
         self._forwarding: set[str] = set()
         self._open = 0
         self._writing = 0
-        self._pen = asyncio.Lock()
+        self._pen = PushStorer(store=self._write_together)
+        self._claims: Counter[str] = Counter()
+        self._claims_since = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._door = CallInDoor(exchange=self)
@@ -93,7 +99,8 @@ class CallInExchange:
         """
         if self._settings.call_in_socket is None:
             raise BrokenSettings("the exchange of modems that call in has no local socket to be asked on")
-        await asyncio.to_thread(self._write_now, lambda c, now: modem_store.leave(c, modem=None, now=now))
+        await asyncio.to_thread(self._write_together, [_all_gone])
+        self._pen.start()
         try:
             self._server = await asyncio.start_server(self._serve, host=host, port=port)
             await self._door.start(Path(self._settings.call_in_socket))
@@ -119,8 +126,9 @@ class CallInExchange:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pen.close()
         await self._tally.close()
-        await asyncio.to_thread(self._write_now, lambda c, now: modem_store.leave(c, modem=None, now=now))
+        await asyncio.to_thread(self._write_together, [_all_gone])
 
     # What those who ask on the local socket want.
 
@@ -257,13 +265,25 @@ class CallInExchange:
                 note=f"modem {name} is before no meter of the registry; give its meters the url callin://{name}",
             )
             return False
-        if self._writing >= WRITING_MAX or caller.is_closed:
+        if self._writing >= WRITING_MAX or caller.is_closed or not self._may_claim(caller.source):
+            self._tally.count(
+                sender=caller.source, code=CROWDED, note=f"claims to be modem {name}, too often"
+            )
             return False
         self._unnamed.pop(caller.number, None)
         caller.name = name
         self._keep(caller)
         await self._claim(caller, registration, meters=tuple(meters), calls_in=True)
         return True
+
+    def _may_claim(self, source: str) -> bool:
+        """Return whether an address may claim once more: as often a minute as it may have connections."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._claims_since > CLAIMS_EVERY_S:
+            self._claims_since = now_s
+            self._claims.clear()
+        self._claims[source] += 1
+        return self._claims[source] <= self._settings.call_in_per_source
 
     def _keep(self, caller: Caller) -> None:
         """Keep a caller beside the others of its name, a few of them: who was refuted or is oldest gives way."""
@@ -376,20 +396,25 @@ class CallInExchange:
 
     # Writing down.
 
-    async def _write(self, what: Callable[[Connection, datetime], None]) -> None:
-        """Write something down, one after the other; what the database does not take is logged."""
+    async def _write(self, what: Writing) -> None:
+        """Write something down, together with what else waits; what the database does not take is logged."""
         self._writing += 1
         try:
-            async with self._pen:
-                await asyncio.to_thread(self._write_now, what)
+            await self._pen.store(what)
         except Exception:
             log.exception("what is known of a modem could not be written down")
         finally:
             self._writing -= 1
 
-    def _write_now(self, what: Callable[[Connection, datetime], None]) -> None:
+    def _write_together(self, what: Sequence[Writing]) -> list[RemoteProtocolError | None]:
         with self._database.write() as connection:
-            what(connection, self._clock.now())
+            for one in what:
+                one(connection, self._clock.now())
+        return [None] * len(what)
+
+
+def _all_gone(connection: Connection, now: datetime) -> None:
+    modem_store.leave(connection, modem=None, now=now)
 
 
 def _bring_forward(connection: Connection, *, meters: tuple[str, ...], now: datetime) -> None:

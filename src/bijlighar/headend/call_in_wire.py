@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from bijlighar.dlms.session import Association
-from bijlighar.headend.errors import CallInAway, GarbledAnswer, HeadEndError, ModemBusy, NotCalledIn
+from bijlighar.headend.errors import (
+    CallInAway,
+    ConnectionLost,
+    GarbledAnswer,
+    HeadEndError,
+    ModemBusy,
+    NotCalledIn,
+)
 from bijlighar.headend.gate_wire import short_name
 from bijlighar.headend.model import HeadEndSettings, MeterAddress
 from bijlighar.headend.tcp import MeterLink
@@ -120,6 +127,8 @@ async def open_conversation(
         )
         transport.set_protocol(link)
         link.connection_made(transport)
+        if transport.is_closing():
+            raise ConnectionLost(f"modem {address.host} hung up; the meter is asked when it calls again")
         return Conversation(number=int(answer["ok"]), caller=int(answer["caller"]), link=link)
     except TimeoutError:
         transport.abort()

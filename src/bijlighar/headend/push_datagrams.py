@@ -77,13 +77,18 @@ class PushDatagrams(asyncio.DatagramProtocol):
         log.info("the port of pushes over UDP: %s", exc)
 
     async def _run(self) -> None:
+        """Look at what waits, for half of the time at most: a flood leaves the other half to everything else."""
+        loop = asyncio.get_running_loop()
         while True:
             taken = [await self._waiting.get()]
+            began_s = loop.time()
             while not self._waiting.empty() and len(taken) < TOGETHER_MAX:
                 taken.append(self._waiting.get_nowait())
             await asyncio.gather(*(self._take(data, peer) for data, peer in taken))
             for _ in taken:
                 self._waiting.task_done()
+            if len(taken) == TOGETHER_MAX:
+                await asyncio.sleep(loop.time() - began_s)
 
     async def _take(self, data: bytes, peer: str) -> None:
         connection = PushConnection(
