@@ -35,7 +35,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "offices.broken-tree", "offices.unreadable-file", "offices.known-person", "alarms.broken-table",
             "rollout.refused-plan", "rollout.refused-stock", "registry.refused-file", "base.broken-table",
             "headend.broken-keys-file", "headend.broken-settings", "runtime.copy-refused", "runtime.already-running",
-            "headend.broken-contract", "headend.gate-runs",
+            "headend.broken-contract", "headend.broken-quirk", "headend.gate-runs",
             "web.port-taken", "demo.home-not-empty", "demo.child-failed", "demo.stuck",
         }
     ),

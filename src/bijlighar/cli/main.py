@@ -44,6 +44,7 @@ BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("meter", "simulate"): ("simulate", "simulate"),
     ("meter", "change-keys"): ("upkeep", "change_keys"),
     ("meter", "firmware"): ("upkeep", "firmware"),
+    ("meter", "quirks"): ("quirks", "quirks"),
     ("registry", "keys"): ("keys", "keys"),
     ("readings", "export"): ("readings_export", "export"),
     ("readings", "edit"): ("readings_edit", "edit"),

@@ -1,20 +1,21 @@
 """One meter's collection: what is asked in one session, in as few round trips as it takes."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Period, date_of
 from bijlighar.dlms import axdr, is15959
-from bijlighar.dlms.cosem import Attribute, ByRange
+from bijlighar.dlms.cosem import Attribute, ByEntry, ByRange, Selection
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend import contact, session_store
 from bijlighar.headend.decode import block_delivery, clock_drift_s, log_events, snapshots
-from bijlighar.headend.errors import UnexpectedLayout
+from bijlighar.headend.errors import BrokenQuirk, UnexpectedLayout
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.layout import FIRMWARE, Layout, read_columns, read_layout, read_model
 from bijlighar.headend.model import FAMILIES, MeterAddress
+from bijlighar.headend.quirks import Access, Quirk, entries_back
 from bijlighar.headend.rules import Owed, closes_month
 from bijlighar.headend.session import MeterSession
 from bijlighar.headend.session_store import Schedule
@@ -27,6 +28,7 @@ EVENT_NUMBERS = tuple(
 )
 FIRMWARE_NOW = Attribute(class_id=1, obis=Obis.parse(FIRMWARE), index=2)
 DAY_PROFILES = ("block-load", "daily", "billing")
+ENTRIES_IN_USE = 7
 #: Stands for the sequence number of a log that has none: it is read every few days.
 NO_NUMBER = -1
 #: How far back a log is read at first, how much is read twice lest a slow clock hide an event, and how far a fast
@@ -57,6 +59,7 @@ class Collected:
     snapshots: tuple[RegisterSnapshot, ...] = ()
     events: tuple[MeterEvent, ...] = ()
     model: str | None = None
+    quirk: str = ""
     event_numbers: tuple[int, ...] = ()
     events_to: datetime | None = None
     drift_s: int | None = None
@@ -76,7 +79,24 @@ class Collector:
             documents = session_store.layouts(connection)
         #: One session at a time learns the columns of a model; the others of that model wait for it.
         self._learning: dict[str, asyncio.Lock] = {}
-        self.layouts = {model: Layout.of_document(model, document) for model, document in documents.items()}
+        self.layouts: dict[str, Layout] = {}
+        #: The marks of the quirk files that layouts of other texts were read with.
+        self._marks: dict[str, str] = {}
+        for model, document in documents.items():
+            self._recall(Layout.of_document(model, document))
+
+    def _recall(self, layout: Layout) -> None:
+        """Use a stored layout if its model's quirk file still says what it said; else it is read again."""
+        self._marks[layout.model] = layout.quirk_mark
+        try:
+            quirk = self._quirk(layout.model)
+        except BrokenQuirk:
+            return
+        if quirk.mark == layout.quirk_mark:
+            self.layouts[layout.model] = replace(layout, quirk=quirk)
+
+    def _quirk(self, model: str) -> Quirk:
+        return self._head_end.settings.quirks.of_model(model, before=self._marks.get(model, ""))
 
     async def collect(self, task: Task, address: MeterAddress) -> Collected:
         """
@@ -114,7 +134,9 @@ class Collector:
         async with self._learning.setdefault(model, asyncio.Lock()):
             layout = self.layouts.get(model)
             if layout is None or (wrong is not None and layout.is_read_with(wrong)):
-                layout = await read_layout(session, model=model, profiles=DAY_PROFILES)
+                layout = await read_layout(
+                    session, model=model, profiles=DAY_PROFILES, quirk=self._quirk(model)
+                )
                 self._remember(layout)
         return layout
 
@@ -130,8 +152,13 @@ class Collector:
     ) -> Collected:
         owed = task.owed
         drift_s, numbers = await self._ask_clock(session, None if is_fresh else layout)
-        buffer = await session.get(is15959.PROFILES["block-load"].buffer, _rows_of(owed))
-        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
+        quirk, within = layout.quirk, _span(owed)
+        selection = await self._block_rows(session, layout, within)
+        buffer = await session.get(quirk.plan("block-load").buffer, selection)
+        is_chosen = quirk.of_profile("block-load").access is Access.RANGE
+        delivery = block_delivery(
+            meter=task.meter, layout=layout, buffer=buffer, within=None if is_chosen else within
+        )
         shots = await self._ask_registers(session, task, layout, "daily")
         if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
             shots += await self._ask_registers(session, task, layout, "billing")
@@ -142,11 +169,25 @@ class Collector:
             snapshots=shots,
             events=events,
             model=layout.model,
+            quirk=quirk.name,
             event_numbers=numbers,
             events_to=events_to,
             drift_s=drift_s,
             octets=session.octets,
         )
+
+    async def _block_rows(self, session: MeterSession, layout: Layout, span: Period) -> Selection | None:
+        """Return how to choose the intervals of a span as the model can, None for all that the meter has."""
+        quirk = layout.quirk.of_profile("block-load")
+        if quirk.access is Access.RANGE:
+            early = timedelta(seconds=layout.period_s if quirk.is_stamped_at_start else 0)
+            return is15959.between(span.start - early, span.end - early)
+        if quirk.access is Access.WHOLE or layout.period_s <= 0:
+            return None
+        plan = layout.quirk.plan("block-load")
+        told = await session.get(Attribute(class_id=7, obis=plan.obis, index=ENTRIES_IN_USE))
+        wanted = entries_back(since=span.start, now=self._now, period_s=layout.period_s)
+        return ByEntry(first=max(1, _whole(told) - wanted + 1), last=0)
 
     async def _ask_clock(
         self, session: MeterSession, layout: Layout | None
@@ -169,7 +210,7 @@ class Collector:
         """Return the daily or billing registers that close with the days owed."""
         if not layout.has(profile):
             return ()
-        plan = is15959.PROFILES[profile]
+        plan = layout.quirk.plan(profile)
         selection = _rows_of(task.owed) if plan.by_range else None
         kind = RegisterKind.DAILY if profile == "daily" else RegisterKind.BILLING
         found = snapshots(
@@ -212,13 +253,16 @@ class Collector:
             async with self._learning.setdefault(layout.model, asyncio.Lock()):
                 layout = self.layouts.get(layout.model, layout)
                 if not layout.knows(profile):
-                    layout = layout.with_profile(profile, await read_columns(session, profile))
+                    layout = layout.with_profile(
+                        profile, await read_columns(session, profile, quirk=layout.quirk)
+                    )
                     self._remember(layout)
         if not layout.has(profile):
             return ()
         until = self._now + CLOCK_AHEAD
-        buffer = await session.get(is15959.PROFILES[profile].buffer, is15959.between(since, until))
-        return log_events(
+        plan = layout.quirk.plan(profile)
+        buffer = await session.get(plan.buffer, is15959.between(since, until) if plan.by_range else None)
+        found = log_events(
             meter=task.meter,
             layout=layout,
             profile=profile,
@@ -226,6 +270,7 @@ class Collector:
             buffer=buffer,
             received_at=self._now,
         )
+        return found if plan.by_range else tuple(event for event in found if since < event.at <= until)
 
 
 def _span(owed: Owed) -> Period:

@@ -7,6 +7,7 @@ from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
 from bijlighar.base.lifecycle import LifeCycle
+from bijlighar.headend.quirks import NO_QUIRKS, Quirks
 
 CLIENT_PUBLIC, CLIENT_READER, CLIENT_SETTING = 16, 32, 48
 FAMILIES = 7  # event families of IS 15959: voltage, current, power, transaction, other, non-rollover, control
@@ -312,7 +313,8 @@ class HeadEndSettings:
 
     Times are seconds unless named otherwise. The two keys and the title are 32, 32 and 8 octets; without a
     key-encryption key no stored key can be opened, without a verify key the gate admits nothing. `gate_socket` is
-    where the gate's process listens; None puts the gate into this process, for tests and benchmarks.
+    where the gate's process listens; None puts the gate into this process, for tests and benchmarks. `quirks` are how
+    models differ from what they should be.
     """
 
     worker: str = "head-end"
@@ -341,6 +343,7 @@ class HeadEndSettings:
     verify_pause_s: float = 1.0
     ceilings: Ceilings | None = Ceilings()
     gate_socket: str | None = None
+    quirks: Quirks = NO_QUIRKS
     push_connections: int = 256
     push_timeout_s: float = 30.0
 

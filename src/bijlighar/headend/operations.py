@@ -36,6 +36,8 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
+from bijlighar.headend.quirks import Quirks
+from bijlighar.headend.quirks_file import read_folder as read_quirks
 from bijlighar.headend.upkeep import change_keys, send_firmware
 from bijlighar.storage.engine import Database
 
@@ -48,6 +50,7 @@ __all__ = [
     "HeadEndError",
     "ProfileAnswer",
     "PushListener",
+    "Quirks",
     "RelayAnswer",
     "RelayNotMoved",
     "ShownColumn",
@@ -68,12 +71,14 @@ __all__ = [
     "queue_control",
     "read_asked",
     "read_keys_file",
+    "read_quirks",
     "recover",
     "rehearse_due",
     "run_control_due",
     "send_firmware",
     "serve_gate",
     "shipped_contract",
+    "shipped_quirk",
     "sign_order",
     "signed_order_json",
     "store_keys",
@@ -87,6 +92,12 @@ __all__ = [
 def shipped_contract() -> str:
     """Return the text of the contract with the operator of the meters that is shipped with the package."""
     file = resources.files("bijlighar.headend") / "contracts" / "default.toml"
+    return file.read_text(encoding="utf-8")
+
+
+def shipped_quirk() -> str:
+    """Return the text of the quirk file that is shipped with the package to be copied; it is of no real meter."""
+    file = resources.files("bijlighar.headend") / "quirk_files" / "example.toml"
     return file.read_text(encoding="utf-8")
 
 

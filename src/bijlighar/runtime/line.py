@@ -36,6 +36,7 @@ AUTHORITY_KEY = "authority"
 AUTHORITY_PUBLIC_FILE = "authority.pub"
 KEY_ENCRYPTION_KEY = "key-encryption"
 GATE_FOLDER = "gate"
+QUIRKS_FOLDER = "quirks"
 TITLE_OCTETS = 8
 
 
@@ -125,6 +126,7 @@ class Line:
             clock_limit_s=settings.whole("headend.clock_limit_s"),
             ceilings=None,
             gate_socket=str(self.gate.socket),
+            quirks=headend.read_quirks(self.home.path / QUIRKS_FOLDER),
         )
 
     @cached_property
