@@ -5,8 +5,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bijlighar.base.period import epoch_seconds, local_midnight
+from bijlighar.cli.main import bijlighar
 from bijlighar.dlms import axdr, cosem, is15959
 from bijlighar.dlms.cosem import Attribute
 from bijlighar.dlms.obis import Obis
@@ -203,6 +205,25 @@ class TestCommands:
         assert answer["quirk"] == "odd"
         assert len(answer["rows"]) > 96
         assert "by the quirk file odd.toml" in told
+
+    def test_quirks_checks_a_folder_and_prints_a_file_to_begin_with(self, tmp_path: Path):
+        shown = CliRunner().invoke(bijlighar, ["meter", "quirks"])
+        (tmp_path / "mine.toml").write_text(shown.stdout)
+        good = CliRunner().invoke(bijlighar, ["meter", "quirks", str(tmp_path)])
+        (tmp_path / "other.toml").write_text(MATCH + "[events]\n603 = 0\n")
+        bad = CliRunner().invoke(bijlighar, ["meter", "quirks", str(tmp_path)])
+        assert (good.exit_code, good.stdout) == (0, "mine.toml can be used\n")
+        assert bad.exit_code == 1
+        assert "other.toml [events]: 603 must be a whole number" in bad.stdout
+
+    def test_doctor_names_a_file_that_cannot_be_used(self, tmp_path: Path):
+        (tmp_path / "quirks").mkdir()
+        (tmp_path / "quirks" / "good.toml").write_text(MATCH + "[events]\n603 = 201\n")
+        (tmp_path / "quirks" / "bad.toml").write_text("[match\n")
+        (tmp_path / "settings.toml").write_text("")
+        told = CliRunner().invoke(bijlighar, ["doctor", "--home", str(tmp_path)]).stdout
+        assert "quirk files: good" in told
+        assert "bad.toml is not valid TOML" in told
 
 
 class TestFile:
