@@ -86,6 +86,20 @@ class TestColumns:
 
         assert is15959.column_of(own) is None
 
+    @pytest.mark.parametrize(
+        ("obis", "name"),
+        [
+            ("1.0.5.29.0.255", "varh_q1"),
+            ("1.0.8.29.0.255", "varh_q4"),
+            ("1.0.0.4.2.255", "ct_ratio"),
+            ("1.0.0.4.3.255", "pt_ratio"),
+        ],
+    )
+    def test_of_transformer_operated_meters_have_names(self, obis: str, name: str):
+        column = is15959.KNOWN[Obis.parse(obis), 2]
+        assert column.name == name
+        assert column.words.hi != column.words.en
+
     def test_can_all_be_encoded_and_read_back(self):
         found = columns("block-load", phases=3)
         kinds = tuple(column.kind for column in found if column.kind is not None)

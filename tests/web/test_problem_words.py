@@ -36,7 +36,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "rollout.refused-plan", "rollout.refused-stock", "registry.refused-file", "base.broken-table",
             "base.broken-adapter",
             "headend.broken-keys-file", "headend.broken-settings", "runtime.copy-refused", "runtime.already-running",
-            "headend.broken-contract", "headend.gate-runs", "balance.refused-flat-rate",
+            "headend.broken-contract", "headend.broken-quirk", "headend.gate-runs", "balance.refused-flat-rate",
             "web.port-taken", "demo.home-not-empty", "demo.child-failed", "demo.stuck",
         }
     ),

@@ -122,6 +122,13 @@ def _notes(line: Line) -> list[str]:
         f"database: {'SQLite in the home' if line.database.is_sqlite else 'PostgreSQL'}",
         f"arrears policy: {policy.id}; tariff books: {', '.join(book.id for book in books.books)}",
     ]
+    quirks = line.head_end_settings.quirks
+    if quirks.files:
+        notes.append(f"quirk files: {', '.join(quirk.name for quirk in quirks.files)}")
+    notes += [
+        f"a quirk file cannot be used, and the meters that it is of are not read: {problem}"
+        for problem in quirks.broken.values()
+    ]
     if line.message_gateway is None:
         notes.append("no message provider is set (whatsapp.phone_number_id): messages wait")
     if not line.home.settings.text("gateway.key_id"):

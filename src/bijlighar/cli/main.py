@@ -50,6 +50,7 @@ BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("meter", "change-keys"): ("upkeep", "change_keys"),
     ("meter", "firmware"): ("upkeep", "firmware"),
     ("meter", "settings"): ("meter_settings", "settings"),
+    ("meter", "quirks"): ("quirks", "quirks"),
     ("registry", "keys"): ("keys", "keys"),
     ("readings", "export"): ("readings_export", "export"),
     ("readings", "edit"): ("readings_edit", "edit"),

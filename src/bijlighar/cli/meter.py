@@ -123,6 +123,11 @@ def meter() -> None:
 @click.option("--from", "start", type=MOMENT, help="Rows from this time on (ISO 8601 with offset).")
 @click.option("--to", "end", type=MOMENT, help="Rows before this time.")
 @meter_options(READER)
+@click.option(
+    "--quirks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of quirk files.",
+)
 @format_option("table", "json", "csv")
 def read(
     *,
@@ -134,6 +139,7 @@ def read(
     keys_file: Path | None,
     title: bytes | None,
     timeout_s: float,
+    quirks: Path | None,
     output_format: str,
 ) -> None:
     """
@@ -145,7 +151,9 @@ def read(
     """
     if start is not None and end is not None and end <= start:
         raise click.BadParameter("--to must lie after --from")
-    talker, _ = _talker(url, client=client, keys_file=keys_file, title=title, timeout_s=timeout_s)
+    talker, _ = _talker(
+        url, client=client, keys_file=keys_file, title=title, timeout_s=timeout_s, quirks=quirks
+    )
     answer = asyncio.run(talker.read_profile(profile, start=start, end=end))
     if output_format == "json":
         print_json(answer.document())
@@ -301,7 +309,13 @@ def _registered_serial(home: Home, *, keys: MeterKeys | None, url: str) -> str |
 
 
 def _talker(
-    url: str, *, client: str, keys_file: Path | None, title: bytes | None, timeout_s: float
+    url: str,
+    *,
+    client: str,
+    keys_file: Path | None,
+    title: bytes | None,
+    timeout_s: float,
+    quirks: Path | None = None,
 ) -> tuple[FieldClient, MeterKeys | None]:
     keys: MeterKeys | None = None
     if client != PUBLIC:
@@ -312,6 +326,7 @@ def _talker(
         system_title=title or operations.field_title(),
         answer_timeout_s=timeout_s,
         connect_timeout_s=timeout_s,
+        quirks=operations.Quirks() if quirks is None else operations.read_quirks(quirks),
     )
     return FieldClient(url=url, client=int(client), keys=keys, settings=settings), keys
 
@@ -377,4 +392,5 @@ def _time(row: ShownRow) -> str:
 def _title(answer: ProfileAnswer) -> str:
     plan = PROFILES.get(answer.profile)
     name = f"{plan.words.en} · {plan.words.hi}" if plan else "Events · घटनाएँ"
-    return f"{name}: meter {answer.serial}, {len(answer.rows)} rows"
+    read_by = f", by the quirk file {answer.quirk}.toml" if answer.quirk else ""
+    return f"{name}: meter {answer.serial}, {len(answer.rows)} rows{read_by}"

@@ -346,9 +346,28 @@ _COLUMNS: Mapping[tuple[str, int], tuple[Column, ...]] = {
     },
 }
 
+#: What transformer-operated (D3, D4) and newer meters capture beside these, and no simulated meter does: names only.
+_OF_OTHERS: tuple[Column, ...] = (
+    *(
+        _column(
+            f"varh_q{quadrant}",
+            f"1.0.{4 + quadrant}.29.0",
+            f"ब्लॉक प्रतिघाती ऊर्जा, चतुर्थांश {quadrant}",
+            f"Block reactive energy, quadrant {quadrant}",
+        )
+        for quadrant in range(1, 5)
+    ),
+    _column("ct_ratio", "1.0.0.4.2", "सीटी अनुपात", "CT ratio", class_id=DATA),
+    _column("pt_ratio", "1.0.0.4.3", "पीटी अनुपात", "PT ratio", class_id=DATA),
+    _column("meter_health", "0.0.96.10.1", "मीटर की स्थिति", "Meter health", class_id=DATA),
+    _column("signal_strength", "0.1.96.12.5", "सिग्नल की ताकत", "Signal strength", class_id=DATA),
+)
+
 #: Every column known, by (OBIS, attribute): the name and words of what a foreign meter captures.
 KNOWN: Mapping[tuple[Obis, int], Column] = {
-    (column.capture.obis, column.capture.attribute): column for found in _COLUMNS.values() for column in found
+    (column.capture.obis, column.capture.attribute): column
+    for found in (*_COLUMNS.values(), _OF_OTHERS)
+    for column in found
 }
 
 

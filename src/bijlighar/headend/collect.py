@@ -198,6 +198,13 @@ def _failed(task: Task, problem: BijligharError) -> Collected:
     return Collected(task=task, problem=problem)
 
 
+def _note(one: Collected) -> str:
+    """Return what the log says of a session: the problem, or by which quirk file it was read."""
+    if one.problem is not None:
+        return str(one.problem)
+    return f"quirk file {one.quirk}.toml" if one.quirk else ""
+
+
 def _row(one: Collected, now: datetime) -> SessionRow:
     problem = one.problem
     return SessionRow(
@@ -206,7 +213,7 @@ def _row(one: Collected, now: datetime) -> SessionRow:
         started_at=now,
         duration_ms=one.duration_ms,
         outcome=SESSION_OK if problem is None else problem.code,
-        note="" if problem is None else str(problem),
+        note=_note(one),
         octets_in=one.octets[0],
         octets_out=one.octets[1],
         drift_s=one.drift_s,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from types import MappingProxyType
 
 from bijlighar.base.errors import BijligharError
@@ -45,7 +46,9 @@ async def read_counter(*, address: MeterAddress, client: int, name: str, setting
         address=address, client=CLIENT_PUBLIC, security=None, name=name, settings=settings
     )
     try:
-        data = await session.get_if_any(counter_attribute(client))
+        counter = settings.quirks.of_serial(name).counter
+        own = counter_attribute(client)
+        data = await session.get_if_any(own if counter is None else replace(own, obis=counter))
         if data is None:
             data = await session.get(COMMON_COUNTER)
         value = GetResult(data=data).value

@@ -12,10 +12,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from bijlighar.base.period import moment_of
+from bijlighar.base.period import Period, epoch_seconds, moment_of
 from bijlighar.dlms import axdr, clock, shape
 from bijlighar.headend.errors import UnexpectedLayout
 from bijlighar.headend.layout import Layout, LayoutColumn
+from bijlighar.headend.quirks import ADVICE
 from bijlighar.readings.model import (
     ABSENT,
     INTERVAL_MINUTES,
@@ -45,6 +46,8 @@ REGISTERS: Mapping[str, str] = {
     "wh_export": "1.0.2.8.0.255",
     "md_w": "1.0.1.6.0.255",
 }
+#: The key of an event's detail that holds the code which the maker gave it.
+MAKERS_CODE = "makers_code"
 #: A scaler beyond this is a broken meter, not a large one.
 SCALER_LIMIT = 9
 #: So is a single interval beyond this (1 GWh, 10 MV, 10 MA).
@@ -106,9 +109,9 @@ def read_table(buffer: bytes, *, columns: Sequence[LayoutColumn], period_s: int 
     return Table(columns=columns, stamps=rows.epochs(place), rows=rows)
 
 
-def block_delivery(*, meter: str, layout: Layout, buffer: bytes) -> Delivery:
+def block_delivery(*, meter: str, layout: Layout, buffer: bytes, within: Period | None = None) -> Delivery:
     """
-    Return the intervals of a block-load buffer, in the order in which they came.
+    Return the intervals of a block-load buffer, in the order in which they came; `within` leaves out the others.
 
     :raises UnexpectedLayout: if the rows have other columns than the layout, or the interval is not 15 or 30 minutes.
     :raises RemoteProtocolError: if the buffer is no array of rows.
@@ -116,10 +119,15 @@ def block_delivery(*, meter: str, layout: Layout, buffer: bytes) -> Delivery:
     minutes = layout.period_s // 60
     if minutes not in INTERVAL_MINUTES or layout.period_s % 60:
         raise UnexpectedLayout(
-            f"meter {meter} has intervals of {layout.period_s} s; 15 or 30 minutes are needed"
+            f"meter {meter} has intervals of {layout.period_s} s; 15 or 30 minutes are needed; {ADVICE}"
         )
     table = read_table(buffer, columns=layout.columns("block-load"), period_s=layout.period_s)
+    is_at_start = layout.quirk.of_profile("block-load").is_stamped_at_start
+    starts = table.stamps - (0 if is_at_start else layout.period_s)
     dated = table.stamps != ABSENT
+    undated = int(table.count - dated.sum())
+    if within is not None:
+        dated &= (starts >= epoch_seconds(within.start)) & (starts < epoch_seconds(within.end))
     values: dict[str, Integers] = {}
     for channel, (codes, target) in BLOCK_CHANNELS.items():
         found = [column for code in codes if (column := table.values(code, target=target)) is not None]
@@ -128,9 +136,9 @@ def block_delivery(*, meter: str, layout: Layout, buffer: bytes) -> Delivery:
     if "wh_import" not in values:
         raise UnexpectedLayout(f"the block load of meter {meter} has no imported energy")
     unreadable: list[str] = []
-    undated = int(table.count - dated.sum())
-    if undated:
+    if not dated.all():
         values = {channel: column[dated] for channel, column in values.items()}
+    if undated:
         unreadable.append(f"{undated} rows of the block load have no time")
     all_values = np.array([*values.values()])
     wild_values = (np.abs(all_values) > VALUE_LIMIT) & (all_values != ABSENT)
@@ -144,7 +152,7 @@ def block_delivery(*, meter: str, layout: Layout, buffer: bytes) -> Delivery:
     return Delivery(
         meter=meter,
         minutes=minutes,
-        starts=table.stamps[dated] - layout.period_s,  # a row is stamped at the end of its interval
+        starts=starts[dated],
         values=values,
         origin=Origin.METER,
         unreadable=tuple(unreadable),
@@ -185,6 +193,8 @@ def log_events(
     """
     Return the events of an event log; what else its rows hold is the detail, in the unit of the register.
 
+    A code that the model's quirk names otherwise keeps the maker's own in the detail.
+
     :raises UnexpectedLayout: if the rows have other columns than the layout, or no event code.
     :raises RemoteProtocolError: if the buffer is no array of rows.
     """
@@ -206,10 +216,13 @@ def log_events(
         detail = {
             obis: _shown(values[row], scaler) for obis, scaler, values in others if values[row] != ABSENT
         }
+        meant = layout.quirk.code(number)
+        if meant != number:
+            detail[MAKERS_CODE] = number
         events.append(
             MeterEvent(
                 meter=meter,
-                code=number,
+                code=meant,
                 at=moment_of(stamp),
                 family=family,
                 origin="log",

@@ -123,6 +123,12 @@ class BrokenContract(HeadEndError):
     code = "headend.broken-contract"
 
 
+class BrokenQuirk(HeadEndError):
+    """A quirk file cannot be used; the message names file and field. Only the meters that it is of are not read."""
+
+    code = "headend.broken-quirk"
+
+
 class GateRefusal(HeadEndError):
     """The gate did not let an order pass."""
 

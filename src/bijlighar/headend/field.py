@@ -26,7 +26,15 @@ from bijlighar.headend.field_rows import ProfileAnswer, plain_value, profile_ans
 from bijlighar.headend.gate_client import RemoteGate
 from bijlighar.headend.gate_keeper import METHOD_PARAMETER, METHODS, GateKeeper, refusal
 from bijlighar.headend.head_end import open_head_end
-from bijlighar.headend.layout import NO_UNIT, REGISTER_CLASSES, LayoutColumn, read_columns, read_scaler
+from bijlighar.headend.layout import (
+    NO_UNIT,
+    REGISTER_CLASSES,
+    LayoutColumn,
+    read_columns,
+    read_model,
+    read_period,
+    read_scaler,
+)
 from bijlighar.headend.model import (
     CLIENT_PUBLIC,
     ControlAction,
@@ -38,6 +46,7 @@ from bijlighar.headend.model import (
     RelayReading,
     SignedOrder,
 )
+from bijlighar.headend.quirks import NO_QUIRK, Quirk
 from bijlighar.headend.session import CONTROL_MODE_UNTOLD, MeterSession, client_security, open_session
 from bijlighar.headend.tcp import parse_url
 from bijlighar.storage.engine import Database
@@ -138,7 +147,8 @@ class FieldClient:
         session = await self._open()
         try:
             names = tuple(plan.name for plan in is15959.EVENT_PROFILES) if profile == EVENTS else (profile,)
-            parts = [await self._read_one(session, name, start, end) for name in names]
+            quirk = await self._quirk(session)
+            parts = [await self._read_one(session, name, start, end, quirk) for name in names]
             serial = self.name if self._client == CLIENT_PUBLIC else await self._serial(session)
             await session.release()
         finally:
@@ -146,7 +156,7 @@ class FieldClient:
         found = [part for part in parts if part is not None]
         if not found:
             raise UnexpectedLayout(f"meter {self.name} has no profile {profile} for client {self._client}")
-        return profile_answer(profile=profile, serial=serial, parts=found, start=start, end=end)
+        return profile_answer(profile=profile, serial=serial, parts=found, start=start, end=end, quirk=quirk)
 
     async def get(self, attribute: Attribute) -> AttributeAnswer:
         """
@@ -232,17 +242,27 @@ class FieldClient:
             return value.decode("ascii", errors="replace")
         return value if isinstance(value, str) else self.name
 
+    async def _quirk(self, session: MeterSession) -> Quirk:
+        """Return the quirk of the meter's model; without quirk files its name plate is not asked for."""
+        quirks = self._settings.quirks
+        return quirks.of_model(await read_model(session, meter=self.name)) if quirks else NO_QUIRK
+
     async def _read_one(
-        self, session: MeterSession, name: str, start: datetime | None, end: datetime | None
+        self,
+        session: MeterSession,
+        name: str,
+        start: datetime | None,
+        end: datetime | None,
+        quirk: Quirk,
     ) -> tuple[tuple[LayoutColumn, ...], int, bytes] | None:
         """Return the columns of a profile, its interval [s] and its rows; None if the meter has no such profile."""
-        plan = is15959.PROFILES[name]
-        columns = await read_columns(session, name)
+        plan = quirk.plan(name)
+        columns = await read_columns(session, name, quirk=quirk)
         if not columns:
             return None
         period_s = 0
         if name == is15959.BLOCK_LOAD.name:
-            value = GetResult(data=await session.get(plan.period)).value
+            value = await read_period(session, quirk)
             period_s = value if isinstance(value, int) else 0
         selection = _selection(start, end, period_s) if plan.by_range else None
         buffer = await session.get_if_any(plan.buffer, selection)

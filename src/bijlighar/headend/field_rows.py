@@ -13,6 +13,7 @@ from bijlighar.dlms.is15959_events import event_words
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend.errors import GarbledAnswer, UnexpectedLayout
 from bijlighar.headend.layout import LayoutColumn
+from bijlighar.headend.quirks import NO_QUIRK, Quirk
 
 CLOCK_CODES = ("0.0.1.0.0.255", "0.0.0.1.2.255")
 EVENT_CODES = "0.0.96.11."
@@ -52,18 +53,20 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileAnswer:
-    """A profile of a meter."""
+    """A profile of a meter; `quirk` names the quirk file that it was read by, empty for none."""
 
     profile: str
     serial: str
     columns: tuple[ShownColumn, ...]
     rows: tuple[ShownRow, ...]
+    quirk: str = ""
 
     def document(self) -> dict[str, object]:
         """Return the answer as a JSON object; times carry the offset of IST."""
         return {
             "profile": self.profile,
             "serial": self.serial,
+            **({"quirk": self.quirk} if self.quirk else {}),
             "columns": [
                 {"obis": column.obis, "attribute": column.attribute, "name": column.name, "unit": column.unit}
                 for column in self.columns
@@ -79,6 +82,7 @@ def profile_answer(
     parts: Sequence[Part],
     start: datetime | None,
     end: datetime | None,
+    quirk: Quirk = NO_QUIRK,
 ) -> ProfileAnswer:
     """
     Return the rows of buffers with start <= time < end, by time; several buffers are the event logs.
@@ -94,7 +98,7 @@ def profile_answer(
             if column.obis not in CLOCK_CODES:
                 shown = _shown_column(column)
                 columns.setdefault(shown.key, shown)
-        rows += _rows(layout, period_s, buffer, serial=serial)
+        rows += _rows(layout, period_s, buffer, serial=serial, quirk=quirk)
     kept = [row for row in rows if row.time is None or _lies_in(row.time, start, end)]
     if len(parts) > 1:
         kept.sort(key=lambda row: (row.time is None, row.time))
@@ -104,6 +108,7 @@ def profile_answer(
         serial=serial,
         columns=tuple(columns.values()),
         rows=tuple(ShownRow(time=row.time, cells={**empty, **row.cells}) for row in kept),
+        quirk=quirk.name,
     )
 
 
@@ -131,7 +136,9 @@ def plain_value(value: axdr.Value) -> object:
             return value
 
 
-def _rows(layout: Sequence[LayoutColumn], period_s: int, buffer: bytes, *, serial: str) -> list[ShownRow]:
+def _rows(
+    layout: Sequence[LayoutColumn], period_s: int, buffer: bytes, *, serial: str, quirk: Quirk
+) -> list[ShownRow]:
     table = axdr.decode(buffer)
     if not isinstance(table, list):
         raise GarbledAnswer(f"meter {serial} answers with a profile that is no array of rows; read it again")
@@ -145,7 +152,7 @@ def _rows(layout: Sequence[LayoutColumn], period_s: int, buffer: bytes, *, seria
             if above
             else row
         )
-        rows.append(_row(layout, whole, period_s, rows[-1].time if rows else None, row))
+        rows.append(_row(layout, whole, period_s, rows[-1].time if rows else None, row, quirk))
         above = whole
     return rows
 
@@ -156,6 +163,7 @@ def _row(
     period_s: int,
     time_above: datetime | None,
     as_sent: tuple[axdr.Value, ...],
+    quirk: Quirk,
 ) -> ShownRow:
     time: datetime | None = None
     cells: dict[str, Cell] = {}
@@ -165,11 +173,12 @@ def _row(
                 time = time_above + timedelta(seconds=period_s)
             elif isinstance(cell, bytes) and len(cell) == TIME_OCTETS:
                 stamp = clock.decode(cell)
-                time = None if stamp is None else stamp - timedelta(seconds=period_s)
+                ahead_s = 0 if quirk.of_profile("block-load").is_stamped_at_start else period_s
+                time = None if stamp is None else stamp - timedelta(seconds=ahead_s)
             continue
         cells[_shown_column(column).key] = _cell(column, cell)
         if column.obis.startswith(EVENT_CODES) and isinstance(cell, int):
-            cells["event"] = event_words(cell).en
+            cells["event"] = event_words(quirk.code(cell)).en
     return ShownRow(time=time, cells=cells)
 
 

@@ -9,6 +9,7 @@ from bijlighar.dlms.cosem import Attribute, CaptureObject, capture_objects
 from bijlighar.dlms.errors import DlmsError
 from bijlighar.dlms.event import GetResult
 from bijlighar.headend.errors import AccessRefused, UnexpectedLayout
+from bijlighar.headend.quirks import ADVICE, LONE_MODEL, NO_QUIRK, SEPARATOR, Quirk
 from bijlighar.headend.session import MeterSession
 
 #: Classes whose objects have a scaler and unit: register and extended register (IEC 62056-6-2), attribute 3.
@@ -18,9 +19,10 @@ NO_UNIT = 255
 MODEL_LENGTH = 200
 #: What names a model on its name plate: maker, type, firmware.
 MAKER, TYPE, FIRMWARE = "0.0.96.1.1.255", "0.0.94.91.9.255", "1.0.0.2.0.255"
-SEPARATOR = " / "
 #: Without this profile there is nothing to collect; a meter may lack any other.
 NEEDED_PROFILE = "block-load"
+#: Of these columns of the load profile no scaler may be guessed: imported and exported energy.
+NEEDED_SCALERS = ("1.0.1.29.0.255", "1.0.2.29.0.255")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,16 @@ class Layout:
     The profiles of one model of meter: columns by profile, and the length of a block-load interval [s].
 
     `gives_lists` says whether it was seen to give profiles in one list with other attributes, None if not yet tried.
+    `quirk` is how the model differs from what it should be; `quirk_mark` the file
+    (and its text) that it was read with.
     """
 
     model: str
     period_s: int
     profiles: Mapping[str, tuple[LayoutColumn, ...]]
     gives_lists: bool | None = None
+    quirk: Quirk = NO_QUIRK
+    quirk_mark: str = ""
 
     def columns(self, profile: str) -> tuple[LayoutColumn, ...]:
         """
@@ -55,7 +61,7 @@ class Layout:
         """
         found = self.profiles.get(profile)
         if not found:
-            raise UnexpectedLayout(f"meters of model {self.model} have no profile {profile}")
+            raise UnexpectedLayout(f"meters of model {self.model} have no profile {profile}; {ADVICE}")
         return found
 
     def has(self, profile: str) -> bool:
@@ -94,7 +100,7 @@ class Layout:
 
     def document(self) -> dict[str, Any]:
         """Return the layout as a JSON object."""
-        return {
+        return ({"quirk": self.quirk_mark} if self.quirk_mark else {}) | {
             "period_s": self.period_s,
             "gives_lists": self.gives_lists,
             "profiles": {
@@ -113,18 +119,22 @@ class Layout:
                 name: tuple(LayoutColumn(**column) for column in columns)
                 for name, columns in document["profiles"].items()
             },
+            quirk_mark=document.get("quirk", ""),
         )
 
 
-async def read_columns(session: MeterSession, profile: str) -> tuple[LayoutColumn, ...]:
+async def read_columns(
+    session: MeterSession, profile: str, *, quirk: Quirk = NO_QUIRK
+) -> tuple[LayoutColumn, ...]:
     """
     Return the columns of a profile as the meter tells them, with their scalers; none if it has no such profile.
 
-    Scalers come from the profile's scaler profile, and for what that does not name from each register itself.
+    Scalers come from the quirk, else from the profile's scaler profile, and for what that does not name from each
+    register itself.
 
     :raises HeadEndError: if the meter does not tell.
     """
-    plan = is15959.PROFILES[profile]
+    plan = quirk.plan(profile)
     data = await session.get_if_any(plan.captured)
     captured = () if data is None else capture_objects(data)
     scalers = await _scaler_profile(session, plan)
@@ -133,7 +143,7 @@ async def read_columns(session: MeterSession, profile: str) -> tuple[LayoutColum
         obis = str(column.obis)
         scaler, unit = 0, NO_UNIT
         if column.attribute == 2 and column.class_id in REGISTER_CLASSES:
-            known = scalers.get(obis)
+            known = quirk.scalers.get(obis) or scalers.get(obis)
             scaler, unit = await read_scaler(session, column) if known is None else known
         columns.append(
             LayoutColumn(
@@ -146,7 +156,7 @@ async def read_columns(session: MeterSession, profile: str) -> tuple[LayoutColum
 async def read_model(session: MeterSession, *, meter: str) -> str:
     """Return the model of a meter from its name plate; one without a readable name plate is a model of its own."""
     plan = is15959.PROFILES["nameplate"]
-    own = f"meter {meter}"
+    own = f"{LONE_MODEL}{meter}"
     try:
         captured = await session.get_if_any(plan.captured)
         buffer = None if captured is None else await session.get_if_any(plan.buffer)
@@ -164,21 +174,37 @@ async def read_model(session: MeterSession, *, meter: str) -> str:
     return SEPARATOR.join(plate.get(obis, "?") for obis in (MAKER, TYPE, FIRMWARE))[:MODEL_LENGTH]
 
 
-async def read_layout(session: MeterSession, *, model: str, profiles: Sequence[str]) -> Layout:
+async def read_layout(
+    session: MeterSession, *, model: str, profiles: Sequence[str], quirk: Quirk = NO_QUIRK
+) -> Layout:
     """
     Return the layout of the meter's model; a profile that it does not have is left without columns.
 
     :raises HeadEndError: if the meter does not tell.
     """
-    period_s = GetResult(data=await session.get(is15959.PROFILES["block-load"].period)).value
+    period_s = await read_period(session, quirk)
     if not isinstance(period_s, int) or isinstance(period_s, bool):
-        raise UnexpectedLayout(f"model {model} says that its block-load interval is {period_s!r}")
+        raise UnexpectedLayout(f"model {model} says that its block-load interval is {period_s!r}; {ADVICE}")
     found: dict[str, tuple[LayoutColumn, ...]] = {}
     for profile in profiles:
-        found[profile] = await read_columns(session, profile)
+        found[profile] = await read_columns(session, profile, quirk=quirk)
     if not found.get(NEEDED_PROFILE):
-        raise UnexpectedLayout(f"meters of model {model} have no block-load profile for us")
-    return Layout(model=model, period_s=period_s, profiles=found)
+        raise UnexpectedLayout(f"meters of model {model} have no block-load profile for us; {ADVICE}")
+    for column in found[NEEDED_PROFILE]:
+        if column.obis in NEEDED_SCALERS and column.unit == NO_UNIT:
+            raise UnexpectedLayout(
+                f"meters of model {model} tell no scaler of {column.obis}, and none is guessed; {ADVICE}"
+            )
+    return Layout(model=model, period_s=period_s, profiles=found, quirk=quirk, quirk_mark=quirk.mark)
+
+
+async def read_period(session: MeterSession, quirk: Quirk) -> object:
+    """Return the length of a block-load interval [s] by the quirk, else as the meter tells it."""
+    known = quirk.of_profile(NEEDED_PROFILE).period_s
+    if known is not None:
+        return known
+    data = await session.get_if_any(quirk.plan(NEEDED_PROFILE).period)
+    return None if data is None else GetResult(data=data).value
 
 
 async def _scaler_profile(session: MeterSession, plan: is15959.Profile) -> Mapping[str, tuple[int, int]]:

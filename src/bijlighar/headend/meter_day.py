@@ -12,15 +12,23 @@ import numpy as np
 from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import Period, date_of
 from bijlighar.dlms import axdr, is15959
-from bijlighar.dlms.cosem import Attribute
+from bijlighar.dlms.cosem import Attribute, ByEntry, Selection
 from bijlighar.dlms.errors import LocalProtocolError
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend import contact, session_store
 from bijlighar.headend.decode import block_delivery, clock_drift_s, log_events, snapshots
-from bijlighar.headend.errors import AccessRefused, UnexpectedLayout
+from bijlighar.headend.errors import AccessRefused, BrokenQuirk, UnexpectedLayout
 from bijlighar.headend.head_end import HeadEnd
-from bijlighar.headend.layout import FIRMWARE, Layout, read_columns, read_layout, read_model
+from bijlighar.headend.layout import (
+    FIRMWARE,
+    NEEDED_PROFILE,
+    Layout,
+    read_columns,
+    read_layout,
+    read_model,
+)
 from bijlighar.headend.model import FAMILIES, MeterAddress
+from bijlighar.headend.quirks import Access, Quirk, entries_back
 from bijlighar.headend.rules import Owed, closes_month
 from bijlighar.headend.session import Asked, MeterSession
 from bijlighar.headend.session_store import Schedule
@@ -37,6 +45,7 @@ REGISTER_PROFILES = MappingProxyType({"daily": RegisterKind.DAILY, "billing": Re
 ASKED_FIRST: tuple[Asked, ...] = tuple(
     (attribute, None) for attribute in (is15959.CLOCK_TIME, FIRMWARE_NOW, *EVENT_NUMBERS)
 )
+ENTRIES_IN_USE = 7
 #: Stands for the sequence number of a log that has none: it is read every few days.
 NO_NUMBER = -1
 #: How far back a log is read at first, how much is read twice lest a slow clock hide an event, and how far a fast
@@ -69,6 +78,7 @@ class Collected:
     snapshots: tuple[RegisterSnapshot, ...] = ()
     events: tuple[MeterEvent, ...] = ()
     model: str | None = None
+    quirk: str = ""
     event_numbers: tuple[int, ...] = ()
     events_to: datetime | None = None
     drift_s: int | None = None
@@ -89,7 +99,24 @@ class Collector:
         #: One session at a time learns the columns of a model; the others of that model wait for it.
         self._learning: dict[str, asyncio.Lock] = {}
         self._tried: set[str] = set()
-        self.layouts = {model: Layout.of_document(model, document) for model, document in documents.items()}
+        self.layouts: dict[str, Layout] = {}
+        #: The marks of the quirk files that layouts of other texts were read with.
+        self._marks: dict[str, str] = {}
+        for model, document in documents.items():
+            self._recall(Layout.of_document(model, document))
+
+    def _recall(self, layout: Layout) -> None:
+        """Use a stored layout if its model's quirk file still says what it said; else it is read again."""
+        self._marks[layout.model] = layout.quirk_mark
+        try:
+            quirk = self._quirk(layout.model)
+        except BrokenQuirk:
+            return
+        if quirk.mark == layout.quirk_mark:
+            self.layouts[layout.model] = replace(layout, quirk=quirk)
+
+    def _quirk(self, model: str) -> Quirk:
+        return self._head_end.settings.quirks.of_model(model, before=self._marks.get(model, ""))
 
     async def collect(self, task: Task, address: MeterAddress) -> Collected:
         """
@@ -128,7 +155,9 @@ class Collector:
         async with self._learning.setdefault(model, asyncio.Lock()):
             layout = self.layouts.get(model)
             if layout is None or (wrong is not None and layout.is_read_with(wrong)):
-                layout = await read_layout(session, model=model, profiles=DAY_PROFILES)
+                layout = await read_layout(
+                    session, model=model, profiles=DAY_PROFILES, quirk=self._quirk(model)
+                )
                 self._remember(layout)
         return layout
 
@@ -149,7 +178,7 @@ class Collector:
 
         :raises UnexpectedLayout: if its firmware is another than the layout's: columns of equal types may have moved.
         """
-        profiles = _profiles(task.owed, layout)
+        profiles = await self._profiles(session, task.owed, layout)
         clock, firmware, numbers, buffers = await self._ask_days(session, layout, profiles)
         if not is_fresh and firmware is not None and not layout.is_of_firmware(firmware):
             raise UnexpectedLayout(f"the meter has another firmware than model {layout.model}")
@@ -168,11 +197,43 @@ class Collector:
             snapshots=shots,
             events=events,
             model=layout.model,
+            quirk=layout.quirk.name,
             event_numbers=numbers,
             events_to=events_to,
             drift_s=drift_s,
             octets=session.octets,
         )
+
+    async def _profiles(self, session: MeterSession, owed: Owed, layout: Layout) -> dict[str, Asked]:
+        """Return what is asked of the profiles for the days owed, by profile; the block load comes first."""
+        if not layout.quirk_mark:
+            return _plain_profiles(owed, layout)
+        span, quirk = _span(owed), layout.quirk
+        rows = is15959.between(span.start, span.end)
+        asked: dict[str, Asked] = {
+            NEEDED_PROFILE: (
+                quirk.plan(NEEDED_PROFILE).buffer,
+                await self._block_rows(session, layout, span),
+            )
+        }
+        for name in _plain_profiles(owed, layout):
+            if name in REGISTER_PROFILES:
+                plan = quirk.plan(name)
+                asked[name] = (plan.buffer, rows if plan.by_range else None)
+        return asked
+
+    async def _block_rows(self, session: MeterSession, layout: Layout, span: Period) -> Selection | None:
+        """Return how to choose the intervals of a span as the model can, None for all that the meter has."""
+        quirk = layout.quirk.of_profile("block-load")
+        if quirk.access is Access.RANGE:
+            early = timedelta(seconds=layout.period_s if quirk.is_stamped_at_start else 0)
+            return is15959.between(span.start - early, span.end - early)
+        if quirk.access is Access.WHOLE or layout.period_s <= 0:
+            return None
+        plan = layout.quirk.plan("block-load")
+        told = await session.get(Attribute(class_id=7, obis=plan.obis, index=ENTRIES_IN_USE))
+        wanted = entries_back(since=span.start, now=self._now, period_s=layout.period_s)
+        return ByEntry(first=max(1, _whole(told) - wanted + 1), last=0)
 
     async def _ask_days(
         self, session: MeterSession, layout: Layout, profiles: Mapping[str, Asked]
@@ -182,7 +243,7 @@ class Collector:
 
         A model that gives lists gives all of it in one round trip; of another there are no buffers yet.
         """
-        together = self.layouts.get(layout.model, layout).gives_lists
+        together = not layout.quirk_mark and self.layouts.get(layout.model, layout).gives_lists
         asked = (*ASKED_FIRST, *profiles.values()) if together else ASKED_FIRST
         try:
             answers = await session.get_list(asked)
@@ -207,11 +268,11 @@ class Collector:
         if layout.model in self._tried:
             return True
         self._tried.add(layout.model)
-        if self.layouts.get(layout.model, layout).gives_lists is not None:
+        if layout.quirk_mark or self.layouts.get(layout.model, layout).gives_lists is not None:
             return True
         gives, goes_on = False, True
         try:
-            gives = await session.gives_list((*ASKED_FIRST, *_profiles(task.owed, layout).values()))
+            gives = await session.gives_list((*ASKED_FIRST, *_plain_profiles(task.owed, layout).values()))
         except LocalProtocolError:
             pass  # it takes no request that is so long: nothing was sent
         except BijligharError:
@@ -222,17 +283,20 @@ class Collector:
     @staticmethod
     async def _deliver(session: MeterSession, task: Task, layout: Layout, buffer: bytes) -> Delivery:
         """Return the intervals of a buffer; a meter may have been set to others than the rest of its model."""
-        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer)
+        is_chosen = layout.quirk.of_profile(NEEDED_PROFILE).access is Access.RANGE
+        within = None if is_chosen else _span(task.owed)
+        delivery = block_delivery(meter=task.meter, layout=layout, buffer=buffer, within=within)
         starts = delivery.starts
         if len(starts) > 1 and starts[1] - starts[0] == layout.period_s:
             return delivery
         steps = np.diff(np.unique(starts))
         if not len(delivery.starts) or (len(steps) and int(steps.min()) == layout.period_s):
             return delivery
-        period_s = _whole(await session.get_if_any(is15959.BLOCK_LOAD.period))
+        period_s = _whole(await session.get_if_any(layout.quirk.plan(NEEDED_PROFILE).period))
         if period_s <= 0 or period_s == layout.period_s:
             return delivery
-        return block_delivery(meter=task.meter, layout=replace(layout, period_s=period_s), buffer=buffer)
+        own = replace(layout, period_s=period_s)
+        return block_delivery(meter=task.meter, layout=own, buffer=buffer, within=within)
 
     async def _ask_events(
         self, session: MeterSession, task: Task, layout: Layout, numbers: tuple[int, ...]
@@ -264,13 +328,16 @@ class Collector:
             async with self._learning.setdefault(layout.model, asyncio.Lock()):
                 layout = self.layouts.get(layout.model, layout)
                 if not layout.knows(profile):
-                    layout = layout.with_profile(profile, await read_columns(session, profile))
+                    layout = layout.with_profile(
+                        profile, await read_columns(session, profile, quirk=layout.quirk)
+                    )
                     self._remember(layout)
         if not layout.has(profile):
             return ()
         until = self._now + CLOCK_AHEAD
-        buffer = await session.get(is15959.PROFILES[profile].buffer, is15959.between(since, until))
-        return log_events(
+        plan = layout.quirk.plan(profile)
+        buffer = await session.get(plan.buffer, is15959.between(since, until) if plan.by_range else None)
+        found = log_events(
             meter=task.meter,
             layout=layout,
             profile=profile,
@@ -278,16 +345,17 @@ class Collector:
             buffer=buffer,
             received_at=self._now,
         )
+        return found if plan.by_range else tuple(event for event in found if since < event.at <= until)
 
 
-def _profiles(owed: Owed, layout: Layout) -> dict[str, Asked]:
-    """Return what is asked of the profiles for the days owed, by profile; the block load comes first."""
-    return {name: asked for name, asked in _days_asked(owed) if name == "block-load" or layout.has(name)}
+def _plain_profiles(owed: Owed, layout: Layout) -> dict[str, Asked]:
+    """Return what is asked of a model that is as it should be."""
+    return {name: asked for name, asked in _days_asked(owed) if name == NEEDED_PROFILE or layout.has(name)}
 
 
 @lru_cache(maxsize=OWED_MAX)
 def _days_asked(owed: Owed) -> tuple[tuple[str, Asked], ...]:
-    names = ["block-load", "daily"]
+    names = [NEEDED_PROFILE, "daily"]
     if any(closes_month(day) for day in range(owed.first, owed.last + 1)):
         names.append("billing")
     span, plans = _span(owed), is15959.PROFILES

@@ -7,6 +7,7 @@ from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 
 from bijlighar.base.lifecycle import LifeCycle
+from bijlighar.headend.quirks import NO_QUIRKS, Quirks
 
 CLIENT_PUBLIC, CLIENT_READER, CLIENT_SETTING = 16, 32, 48
 FAMILIES = 7  # event families of IS 15959: voltage, current, power, transaction, other, non-rollover, control
@@ -341,7 +342,8 @@ class HeadEndSettings:
     where the gate's process listens; None puts the gate into this process, for tests and benchmarks.
     `call_in_socket` is where the exchange of modems that call in is asked for one; None: there is none. Of its limits
     `call_in_per_source` counts the connections of one address, `call_in_first_s` is how long a modem may take to name
-    itself, `call_in_idle_s` how long it may be silent.
+    itself, `call_in_idle_s` how long it may be silent. `quirks` are how
+    models differ from what they should be.
     """
 
     worker: str = "head-end"
@@ -370,6 +372,7 @@ class HeadEndSettings:
     verify_pause_s: float = 1.0
     ceilings: Ceilings | None = Ceilings()
     gate_socket: str | None = None
+    quirks: Quirks = NO_QUIRKS
     push_connections: int = 256
     push_timeout_s: float = 30.0
     call_in_socket: str | None = None

@@ -11,9 +11,10 @@ from bijlighar.headend import contact, control_store, keys_store, on_demand_stor
 from bijlighar.headend.errors import MeterSilent, UnexpectedLayout
 from bijlighar.headend.field_rows import profile_answer
 from bijlighar.headend.head_end import HeadEnd
-from bijlighar.headend.layout import read_columns
+from bijlighar.headend.layout import read_columns, read_model
 from bijlighar.headend.model import CLIENT_SETTING, SESSION_OK, Lane, MeterAddress, SessionPurpose, SessionRow
 from bijlighar.headend.on_demand_store import AskedReading, AskedState
+from bijlighar.headend.quirks import NO_QUIRK, Quirks
 from bijlighar.headend.session import MeterSession
 from bijlighar.headend.tcp import gateway_before, parse_url
 from bijlighar.registry import queries as registry
@@ -131,7 +132,9 @@ async def _speak_under_permit(
         raise problems[meter]
     session = await contact.open_prepared(head_end, meter=meter, address=address, client=CLIENT_SETTING)
     try:
-        answer: dict[str, object] = {"profile": await _instantaneous(session, meter)}
+        answer: dict[str, object] = {
+            "profile": await _instantaneous(session, meter, head_end.settings.quirks)
+        }
         if device.has_relay:
             relay = await session.read_relay()
             answer["relay"] = {
@@ -148,14 +151,15 @@ async def _speak_under_permit(
     return answer, session.octets
 
 
-async def _instantaneous(session: MeterSession, meter: str) -> dict[str, object]:
+async def _instantaneous(session: MeterSession, meter: str, quirks: Quirks) -> dict[str, object]:
     name = is15959.INSTANTANEOUS.name
-    columns = await read_columns(session, name)
-    buffer = await session.get_if_any(is15959.PROFILES[name].buffer) if columns else None
+    quirk = quirks.of_model(await read_model(session, meter=meter)) if quirks else NO_QUIRK
+    columns = await read_columns(session, name, quirk=quirk)
+    buffer = await session.get_if_any(quirk.plan(name).buffer) if columns else None
     if buffer is None:
         raise UnexpectedLayout(
             f"meter {meter} has no instantaneous values; its load profile tells what it measured"
         )
     return profile_answer(
-        profile=name, serial=meter, parts=[(columns, 0, buffer)], start=None, end=None
+        profile=name, serial=meter, parts=[(columns, 0, buffer)], start=None, end=None, quirk=quirk
     ).document()

@@ -38,6 +38,8 @@ from bijlighar.headend.orders import (
     signed_order_json,
     verify_key_of,
 )
+from bijlighar.headend.quirks import Quirks
+from bijlighar.headend.quirks_file import read_folder as read_quirks
 from bijlighar.headend.settings_document import SettingsDocument
 from bijlighar.headend.settings_file import read_document
 from bijlighar.headend.upkeep import (
@@ -67,6 +69,7 @@ __all__ = [
     "HeadEndError",
     "ProfileAnswer",
     "PushListener",
+    "Quirks",
     "RelayAnswer",
     "RelayNotMoved",
     "SettingsDocument",
@@ -92,6 +95,7 @@ __all__ = [
     "read_asked",
     "read_document",
     "read_keys_file",
+    "read_quirks",
     "read_settings",
     "read_vendor_keys",
     "read_wrapping_key",
@@ -104,6 +108,7 @@ __all__ = [
     "settings_outcomes",
     "shipped_contract",
     "shipped_key_adapters",
+    "shipped_quirk",
     "sign_order",
     "signed_order_json",
     "store_keys",
@@ -118,6 +123,12 @@ __all__ = [
 def shipped_contract() -> str:
     """Return the text of the contract with the operator of the meters that is shipped with the package."""
     file = resources.files("bijlighar.headend") / "contracts" / "default.toml"
+    return file.read_text(encoding="utf-8")
+
+
+def shipped_quirk() -> str:
+    """Return the text of the quirk file that is shipped with the package to be copied; it is of no real meter."""
+    file = resources.files("bijlighar.headend") / "quirk_files" / "example.toml"
     return file.read_text(encoding="utf-8")
 
 

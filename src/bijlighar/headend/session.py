@@ -44,6 +44,7 @@ from bijlighar.headend.model import (
     RelayReading,
     TransportKind,
 )
+from bijlighar.headend.quirks import ADVICE
 from bijlighar.headend.tcp import MeterLink
 
 MAX_PDU = 65_535
@@ -110,9 +111,10 @@ class MeterSession:
         """
         data = await self.get_if_any(attribute, selection)
         if data is None:
+            chosen = "" if selection is None else f", or cannot choose rows: {ADVICE}"
             raise AccessRefused(
                 f"meter {self._name} does not show {attribute.obis} attribute {attribute.index} to this client; "
-                "ask as client 32 or 48, if its make has it at all"
+                f"ask as client 32 or 48, if its make has it at all{chosen}"
             )
         return data
 
@@ -287,7 +289,7 @@ async def open_session(
             physical=address.physical,
             security=security,
             randomness=os.urandom,
-            max_pdu=MAX_PDU,
+            max_pdu=settings.quirks.of_serial(name).max_pdu or MAX_PDU,
         )
 
     if address.kind is TransportKind.CALL_IN:

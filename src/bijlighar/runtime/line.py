@@ -39,6 +39,7 @@ KEY_ENCRYPTION_KEY = "key-encryption"
 GATE_FOLDER = "gate"
 #: Where the head-end is asked for a modem that has called in, by itself and by the gate.
 CALL_IN_SOCKET = "run/call-in.sock"
+QUIRKS_FOLDER = "quirks"
 TITLE_OCTETS = 8
 
 
@@ -132,6 +133,7 @@ class Line:
             call_in_connections=settings.whole("headend.call_in_connections"),
             call_in_per_source=settings.whole("headend.call_in_per_source"),
             call_in_idle_s=settings.number("headend.call_in_idle_s"),
+            quirks=headend.read_quirks(self.home.path / QUIRKS_FOLDER),
         )
 
     @cached_property
