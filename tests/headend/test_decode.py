@@ -2,10 +2,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bijlighar.base.errors import BijligharError
 from bijlighar.base.period import epoch_seconds
 from bijlighar.dlms import axdr, clock
 from bijlighar.dlms.errors import RemoteProtocolError
+from bijlighar.headend import few_rows
 from bijlighar.headend.decode import (
     ABSENT,
     block_delivery,
@@ -195,6 +199,64 @@ class TestReadTable:
         values = table.values(ENERGY.obis)
         assert values is not None
         assert set(values.tolist()) == {ABSENT}
+
+
+CELLS = st.one_of(
+    st.integers(0, 2**32 - 1).map(axdr.double_long_unsigned),
+    st.integers(-(2**31), 2**31 - 1).map(axdr.double_long),
+    st.sampled_from((0, 1, 2**53, 2**53 + 1, 2**64 - 1)).map(axdr.long64_unsigned),
+    st.floats(-1e6, 1e6, width=32).map(axdr.float32),
+    st.sampled_from(
+        (
+            axdr.NULL,
+            axdr.boolean(True),
+            axdr.visible_string("x"),
+            axdr.bit_string(axdr.BitString(octets=b"\x80", bits=2)),
+        )
+    ),
+)
+STAMPS = st.one_of(
+    st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(  # noqa: DTZ001 - a local time to encode
+        lambda moment: time(moment.replace(microsecond=0, tzinfo=UTC))
+    ),
+    st.sampled_from(
+        (
+            axdr.NULL,
+            axdr.octet_string(clock.UNDEFINED),
+            axdr.octet_string(bytes.fromhex("07ea0d2003180000fffeb600")),
+            axdr.octet_string(b"short"),
+            axdr.unsigned(5),
+        )
+    ),
+)
+
+
+class TestFewRows:
+    @given(
+        rows=st.lists(st.tuples(STAMPS, CELLS, CELLS), max_size=4),
+        scalers=st.tuples(st.integers(-10, 10), st.integers(-4, 4)),
+        tail=st.sampled_from((b"", b"\x00")),
+    )
+    def test_say_what_the_arrays_say(self, rows, scalers, tail):
+        columns = [register("1.0.1.8.0.255", scalers[0]), register("1.0.9.8.0.255", scalers[1])]
+        data = buffer(*rows) + tail
+
+        def told() -> object:
+            try:
+                return snapshots(
+                    meter="A",
+                    layout=layout(*columns, profile="daily"),
+                    profile="daily",
+                    buffer=data,
+                    kind=RegisterKind.DAILY,
+                )
+            except BijligharError as problem:
+                return type(problem)
+
+        few = told()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(few_rows, "OCTETS_MAX", 0)
+            assert told() == few
 
 
 class TestRescaled:

@@ -6,7 +6,7 @@ current their sum.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bijlighar.base.period import Period, epoch_seconds, moment_of
 from bijlighar.dlms import axdr, clock, shape
 from bijlighar.headend.errors import UnexpectedLayout
+from bijlighar.headend.few_rows import read_few
 from bijlighar.headend.layout import Layout, LayoutColumn
 from bijlighar.headend.quirks import ADVICE
 from bijlighar.readings.model import (
@@ -48,6 +49,10 @@ REGISTERS: Mapping[str, str] = {
 }
 #: The key of an event's detail that holds the code which the maker gave it.
 MAKERS_CODE = "makers_code"
+#: The attribute of an object that holds its value.
+VALUE = 2
+#: A number beyond this is no reading.
+INTEGER_MAX = int(np.iinfo(np.int64).max)
 #: A scaler beyond this is a broken meter, not a large one.
 SCALER_LIMIT = 9
 #: So is a single interval beyond this (1 GWh, 10 MV, 10 MA).
@@ -61,13 +66,6 @@ class Table:
     columns: tuple[LayoutColumn, ...]
     stamps: Integers
     rows: shape.Rows | None
-    _places: dict[tuple[str, int], int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        places = {
-            (column.obis, column.attribute): place for place, column in reversed([*enumerate(self.columns)])
-        }
-        object.__setattr__(self, "_places", places)
 
     @property
     def count(self) -> int:
@@ -76,12 +74,61 @@ class Table:
 
     def values(self, obis: str, *, attribute: int = 2, target: int = 0) -> Integers | None:
         """Return a column in the unit of ten to the power `target`, None if there is none, `ABSENT` where null."""
-        place = self._places.get((obis, attribute))
-        if place is None:
-            return None
+        for place, column in enumerate(self.columns):
+            if column.obis == obis and column.attribute == attribute:
+                return self.at(place, target=target)
+        return None
+
+    def at(self, place: int, *, target: int = 0) -> Integers:
+        """Return the column at a place in the unit of ten to the power `target`, `ABSENT` where null."""
         if self.rows is None:
             return np.empty(0, np.int64)
         return _scaled(self.rows, place, self.columns[place], target)
+
+
+class Listed:
+    """A profile buffer as lists of whole numbers, by column; read as arrays only where it must be."""
+
+    def __init__(self, buffer: bytes, *, columns: Sequence[LayoutColumn]) -> None:
+        """
+        Read a buffer.
+
+        :raises UnexpectedLayout: if the rows have other columns than the layout, or no clock.
+        :raises RemoteProtocolError: if the buffer is no array of rows.
+        """
+        self.columns = tuple(columns)
+        self._buffer = buffer
+        self._few = read_few(buffer, columns=columns, clock_column=_clock_place(columns))
+        self._table: Table | None = None
+        self.stamps: list[int] = self._as_table().stamps.tolist() if self._few is None else self._few.stamps
+
+    def at(self, place: int, *, target: int = 0) -> list[int]:
+        """Return the column at a place in the unit of ten to the power `target`, `ABSENT` where null."""
+        found = None
+        if self._few is not None:
+            found = self._few.scaled(place, power=self.columns[place].scaler - target)
+        if found is None:
+            found = self._as_table().at(place, target=target).tolist()
+        return found
+
+    def values(self, obis: str) -> list[int] | None:
+        """Return a column in its unit, None if there is none, `ABSENT` where null."""
+        for place, column in enumerate(self.columns):
+            if column.obis == obis and column.attribute == VALUE:
+                return self.at(place)
+        return None
+
+    def _as_table(self) -> Table:
+        if self._table is None:
+            self._table = read_table(self._buffer, columns=self.columns)
+        return self._table
+
+
+def _clock_place(columns: Sequence[LayoutColumn]) -> int:
+    for place, column in enumerate(columns):
+        if column.obis in CLOCK_CODES:
+            return place
+    raise UnexpectedLayout("a profile has no clock among its columns")
 
 
 def read_table(buffer: bytes, *, columns: Sequence[LayoutColumn], period_s: int = 0) -> Table:
@@ -92,9 +139,7 @@ def read_table(buffer: bytes, *, columns: Sequence[LayoutColumn], period_s: int 
     :raises RemoteProtocolError: if the buffer is no array of rows.
     """
     columns = tuple(columns)
-    place = next((i for i, column in enumerate(columns) if column.obis in CLOCK_CODES), None)
-    if place is None:
-        raise UnexpectedLayout("a profile has no clock among its columns")
+    place = _clock_place(columns)
     rows = shape.decode(buffer)
     if rows.count == 0:
         return Table(columns=columns, stamps=np.empty(0, np.int64), rows=None)
@@ -168,16 +213,12 @@ def snapshots(
     :raises UnexpectedLayout: if the rows have other columns than the layout.
     :raises RemoteProtocolError: if the buffer is no array of rows.
     """
-    table = read_table(buffer, columns=layout.columns(profile))
-    columns = {
-        name: values.tolist()
-        for name, code in REGISTERS.items()
-        if (values := table.values(code)) is not None
-    }
+    table = Listed(buffer, columns=layout.columns(profile))
+    columns = {name: values for name, code in REGISTERS.items() if (values := table.values(code)) is not None}
     if "wh_import" not in columns:
         raise UnexpectedLayout(f"the {profile} profile of meter {meter} has no imported energy")
     found: list[RegisterSnapshot] = []
-    for row, stamp in enumerate(table.stamps.tolist()):
+    for row, stamp in enumerate(table.stamps):
         if ABSENT in (stamp, columns["wh_import"][row]):
             continue
         cells = {name: values[row] for name, values in columns.items() if values[row] != ABSENT}
@@ -198,19 +239,18 @@ def log_events(
     :raises UnexpectedLayout: if the rows have other columns than the layout, or no event code.
     :raises RemoteProtocolError: if the buffer is no array of rows.
     """
-    table = read_table(buffer, columns=layout.columns(profile))
+    table = Listed(buffer, columns=layout.columns(profile))
     codes = [column.obis for column in table.columns if column.obis.startswith("0.0.96.11.")]
     code = table.values(codes[0]) if codes else None
     if code is None:
         raise UnexpectedLayout(f"the event log {profile} of meter {meter} has no event code")
     others = [
-        (column.obis, column.scaler, values.tolist())
-        for column in table.columns
-        if column.obis not in (*CLOCK_CODES, codes[0]) and column.attribute == 2
-        if (values := table.values(column.obis, target=column.scaler)) is not None
+        (column.obis, column.scaler, table.at(place, target=column.scaler))
+        for place, column in enumerate(table.columns)
+        if column.obis not in (*CLOCK_CODES, codes[0]) and column.attribute == VALUE
     ]
     events: list[MeterEvent] = []
-    for row, (stamp, number) in enumerate(zip(table.stamps.tolist(), code.tolist(), strict=True)):
+    for row, (stamp, number) in enumerate(zip(table.stamps, code, strict=True)):
         if ABSENT in (stamp, number):
             continue
         detail = {
@@ -258,6 +298,8 @@ def rescaled(values: Integers, *, scaler: int, target: int) -> Integers:
     """
     Return values of ten to the power `scaler` in ten to the power `target`, rounded half up, `ABSENT` kept.
 
+    What does not fit into 64 bits then is `ABSENT` too.
+
     >>> rescaled(np.array([95, ABSENT]), scaler=1, target=0).tolist()[0]
     950
     >>> rescaled(np.array([1_235, 1_234, -1_235]), scaler=-1, target=0).tolist()
@@ -270,12 +312,14 @@ def rescaled(values: Integers, *, scaler: int, target: int) -> Integers:
         raise UnexpectedLayout(f"a scaler of {scaler} is not believable")
     if power == 0:
         return values
+    beyond = np.False_
     if power > 0:
+        beyond = np.abs(values) > INTEGER_MAX // 10**power
         scaled = values * np.int64(10**power)
     else:
         step = np.int64(10**-power)
         scaled = np.sign(values) * ((np.abs(values) + step // 2) // step)
-    return np.where(values == ABSENT, np.int64(ABSENT), scaled)
+    return np.where((values == ABSENT) | beyond, np.int64(ABSENT), scaled)
 
 
 def _scaled(rows: shape.Rows, place: int, column: LayoutColumn, target: int) -> Integers:
@@ -290,13 +334,15 @@ def _scaled(rows: shape.Rows, place: int, column: LayoutColumn, target: int) -> 
         return np.where(np.isfinite(exact), np.nan_to_num(exact), ABSENT).astype(np.int64)
     else:
         numbers = values.astype(np.int64, copy=False)
+        if values.dtype.kind == "u":
+            numbers = np.where(values > np.uint64(INTEGER_MAX), np.int64(ABSENT), numbers)
     if cells.nulls is not None:
         numbers = np.where(cells.nulls, np.int64(ABSENT), numbers)
     return rescaled(numbers, scaler=column.scaler, target=target)
 
 
 def _is_whole(cell: object) -> bool:
-    return isinstance(cell, int) and not isinstance(cell, bool)
+    return isinstance(cell, int) and not isinstance(cell, bool) and abs(cell) <= INTEGER_MAX
 
 
 def _together(columns: Sequence[Integers], *, mean: bool) -> Integers:
