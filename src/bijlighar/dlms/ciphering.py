@@ -34,6 +34,9 @@ class Form(Enum):
 
 #: Makes a named tuple in half the time.
 _new = tuple.__new__
+#: What a length of two octets begins with.
+_TWO_OCTETS = 0x82
+_AUTHENTICATED = Control.AUTHENTICATED
 
 GENERAL_GLO_TAG, GENERAL_DED_TAG, GENERAL_CIPHERING_TAG = 0xDB, 0xDC, 0xDD
 _INITIATE_REQUEST, _INITIATE_RESPONSE, _SERVICE_ERROR = 0x01, 0x08, 0x0E
@@ -260,7 +263,12 @@ class Envelope:
         found = _FORMS.get(apdu[0])
         if found is not None:
             form, service = found
-            return self._open_content(form, _whole_content(apdu, 1), service, self.peer_title)
+            octets = len(apdu) - 4
+            if octets > 0 and apdu[1] == _TWO_OCTETS and (apdu[2] << 8 | apdu[3]) == octets:
+                content = apdu[4:]  # nearly all long messages
+            else:
+                content = _whole_content(apdu, 1)
+            return self._open_content(form, content, service, self.peer_title)
         general = read_general(apdu)
         if general is None:
             return Opened(apdu, Form.PLAIN, 0, -1)
@@ -277,11 +285,14 @@ class Envelope:
             plain[0] == service if service is not None else plain[0] in _SERVICE_TAGS
         )
         control = content[0]
-        strong = bool(control & Control.AUTHENTICATED)
+        strong = control & _AUTHENTICATED != 0
         if not (holds and reads_right and strong):
             self._check(control, holds=holds, reads_right=reads_right)
         counter = int.from_bytes(content[1:5], "big")
-        channel.count(counter, strong=strong)
+        if strong and counter > channel.received and counter > channel.received_weak:
+            channel.received = counter
+        else:
+            channel.count(counter, strong=strong)
         return _new(Opened, (plain, form, control, counter))
 
     def _check(self, control: int, *, holds: bool, reads_right: bool) -> None:

@@ -212,20 +212,24 @@ def epochs(octets: NDArray[np.uint8], *, treat_as_ist: bool = True) -> NDArray[n
             return of_one_month
     rows = np.ascontiguousarray(octets).view(_DTYPE).reshape(-1)
     year, month, day, hour, minute = rows["year"], rows["month"], rows["day"], rows["hour"], rows["minute"]
-    index = year.astype(np.int64) * 12 + month - (_FIRST_YEAR * 12 + 1)
-    bad = (month - np.uint8(1) > 11) | (index < 0) | (index >= _MONTH_STARTS.size)
-    index[bad] = 0
+    index = year.astype(np.int64) * 12
+    index += month
+    index -= _FIRST_YEAR * 12 + 1
+    # A month before the first is a very large one, as an unsigned number.
+    bad = (month - np.uint8(1) > 11) | (index.view(np.uint64) >= _MONTH_STARTS.size)
+    if bad.any():
+        index[bad] = 0
     bad |= (day - np.uint8(1) >= _MONTH_DAYS[index]) | (hour > 23) | (minute > 59)
     second = rows["second"]
     if second.max() > 59:
         bad |= (second > 59) & (second != 0xFF)
         second = np.where(second == 0xFF, 0, second)
     offset_s = _offsets_s(rows["deviation"], bad, treat_as_ist=treat_as_ist)
-    result: NDArray[np.int64] = (
-        _MONTH_STARTS[index]
-        + (day.astype(np.int64) - 1) * 86_400
-        + (hour.astype(np.int64) * 3_600 + minute * np.int64(60) + second - offset_s)
-    )
+    result: NDArray[np.int64] = _MONTH_STARTS[index]
+    result -= offset_s + 86_400
+    result += np.multiply(day, 86_400, dtype=np.int64)
+    result += np.multiply(hour, 3_600, dtype=np.int32) + np.multiply(minute, 60, dtype=np.int16)
+    result += second
     if bad.any():
         result[bad] = ABSENT
     return result

@@ -166,10 +166,13 @@ class Protection:
         if len(content) < HEADER_OCTETS:
             raise Truncated("a ciphered message ends inside its security header")
         control = content[0]
-        if control & SUITE_BITS != self._suite or control & Control.COMPRESSED:
-            raise Malformed(
-                f"the security control {control:02X}h is not of suite {self._suite} without compression"
-            )
+        data = self._aad.get(control)
+        if data is None:
+            if control & SUITE_BITS != self._suite or control & Control.COMPRESSED:
+                raise Malformed(
+                    f"the security control {control:02X}h is not of suite {self._suite} without compression"
+                )
+            data = self._authenticated_data(control)
         nonce, encrypt = title + content[1:HEADER_OCTETS], self._aes.encrypt
         if not control & Control.AUTHENTICATED:
             body = content[HEADER_OCTETS:]
@@ -177,7 +180,6 @@ class Protection:
         if len(content) < HEADER_OCTETS + TAG_OCTETS:
             raise Truncated("a ciphered message ends inside its tag")
         body, tag = content[HEADER_OCTETS:-TAG_OCTETS], content[-TAG_OCTETS:]
-        data = self._aad.get(control) or self._authenticated_data(control)
         if control & Control.ENCRYPTED:
             plain = encrypt(nonce, body, None)[:-16]
             return plain, compare_digest(encrypt(nonce, plain, data)[-16:-4], tag)
