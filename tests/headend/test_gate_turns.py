@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from bijlighar.headend.gate_wire import Told
-from tests.headend.gated_town import GatedTown, change_of_keys, request_of
+from tests.headend.gated_town import GatedTown, change_of_keys, firmware_order, request_of
 from tests.headend.orders import NOW
+from tests.headend.test_gate_upkeep import NEW
 
 #: So long [s] somebody is seen to wait who has no turn.
 A_WHILE_S = 0.3
@@ -58,6 +59,34 @@ class TestTurns:
 
         asyncio.run(all_at_once())
 
+        assert town.town.control.state().replayed == {}
+
+    def test_of_a_relay_come_before_the_rest_of_an_image(self, town: GatedTown):
+        serial = town.serials[4]
+        shown = firmware_order(serial, "T-2", digest=NEW.digest)
+        town.town.control.fault(serial=serial, name="delay", on=True)
+
+        async def talk() -> tuple[bool, bool]:
+            gate = town.gate.gate
+            assert await gate.grant(request_of(shown), now=NOW)
+            sending = asyncio.create_task(
+                gate.send_firmware(
+                    order_id="T-2",
+                    serial=serial,
+                    address=town.address(serial),
+                    version=NEW.version,
+                    image=NEW.octets,
+                )
+            )
+            await asyncio.sleep(A_WHILE_S)
+            session = await gate.open(serial=serial, address=town.address(serial), now=NOW)
+            is_first, relay = not sending.done(), await session.read_relay()
+            session.close()
+            town.town.control.fault(serial=serial, name="delay", on=False)
+            await sending
+            return is_first, relay.output_state
+
+        assert asyncio.run(talk()) == (True, True)
         assert town.town.control.state().replayed == {}
 
     def test_are_given_back_where_the_meter_does_not_answer(self, town: GatedTown):

@@ -16,7 +16,7 @@ from bijlighar.base.errors import BijligharError
 from bijlighar.headend import gate_settings, gate_upkeep
 from bijlighar.headend.errors import BrokenOrder, GateRuns
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
-from bijlighar.headend.gate_upkeep import Firmware
+from bijlighar.headend.gate_upkeep import Firmware, GaveWay
 from bijlighar.headend.gate_wire import (
     LINE_LIMIT,
     Message,
@@ -56,6 +56,10 @@ class _Turns:
     def give(self, serial: str) -> None:
         self._locks[serial][0].release()
         self._leave(serial)
+
+    def is_wanted(self, serial: str) -> bool:
+        """Return whether somebody waits for a meter that another holds."""
+        return self._locks[serial][1] > 1
 
     def _leave(self, serial: str) -> None:
         lock, users = self._locks.pop(serial)
@@ -216,16 +220,20 @@ class GateServer:
 
     async def _firmware(self, _talk: _Talk, message: Message) -> None:
         firmware = Firmware(version=str(message["version"]), octets=parse_octets(message["image"]) or b"")
-        serial = str(message["serial"])
-        async with self._turns.hold(serial):
-            await gate_upkeep.send_firmware(
-                self.keeper,
-                order_id=str(message["order_id"]),
-                serial=serial,
-                address=parse_address(message["address"]),
-                firmware=firmware,
-                now=self.clock.now(),
-            )
+        serial, is_done = str(message["serial"]), False
+        while not is_done:  # an image takes long: who wants the relay meanwhile goes first
+            async with self._turns.hold(serial):
+                with contextlib.suppress(GaveWay):
+                    await gate_upkeep.send_firmware(
+                        self.keeper,
+                        order_id=str(message["order_id"]),
+                        serial=serial,
+                        address=parse_address(message["address"]),
+                        firmware=firmware,
+                        now=self.clock.now(),
+                        is_wanted=lambda: self._turns.is_wanted(serial),
+                    )
+                    is_done = True
 
     async def _settings(self, _talk: _Talk, message: Message) -> list[str]:
         serial = str(message["serial"])

@@ -8,6 +8,7 @@ has proved which it holds. Firmware goes on where it was broken off: the meter i
 import asyncio
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -31,6 +32,10 @@ LOOKS_MAX = 30
 LOOK_PAUSE_S = 1.0
 BLOCK_OCTETS_MAX = 60_000
 IMAGE_OCTETS_MAX = 16 * 1024 * 1024
+
+
+class GaveWay(Exception):
+    """Somebody else wants the meter: the transfer of an image stops between two blocks, and goes on there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +103,12 @@ async def send_firmware(
     address: MeterAddress,
     firmware: Firmware,
     now: datetime,
+    is_wanted: Callable[[], bool] = lambda: False,
 ) -> None:
     """
     Send an image to a meter, have it verified and activated, and read back that it runs.
 
+    :raises GaveWay: if `is_wanted` says between two blocks that somebody else waits for the meter.
     :raises GateRefusal: if no order for this very image was admitted.
     :raises WrongFirmware: if the meter runs another version after all, or does not verify the image.
     :raises BijligharError: if the meter cannot be reached, is silent or refuses: it goes on with the next try.
@@ -116,7 +123,7 @@ async def send_firmware(
     try:
         runs = await _version(session) == firmware.version
         if not runs:
-            await _transfer(keeper, session, order_id=order_id, firmware=firmware)
+            await _transfer(keeper, session, order_id=order_id, firmware=firmware, is_wanted=is_wanted)
             await _finish(session, firmware)
     except WrongFirmware:
         _read_back(keeper, order_id=order_id, is_good=False)
@@ -129,7 +136,14 @@ async def send_firmware(
     await keeper.close_order(order_id, now=now)
 
 
-async def _transfer(keeper: GateKeeper, session: KeptSession, *, order_id: str, firmware: Firmware) -> None:
+async def _transfer(
+    keeper: GateKeeper,
+    session: KeptSession,
+    *,
+    order_id: str,
+    firmware: Firmware,
+    is_wanted: Callable[[], bool],
+) -> None:
     size = await _number(session, upkeep.BLOCK_SIZE)
     if not 0 < size <= BLOCK_OCTETS_MAX:
         raise GarbledAnswer(f"the meter says that blocks of an image have {size} octets; read it again")
@@ -149,6 +163,9 @@ async def _transfer(keeper: GateKeeper, session: KeptSession, *, order_id: str, 
         if not missing:
             return
         for number in missing:
+            if is_wanted():
+                await session.release()
+                raise GaveWay
             block = firmware.octets[number * size : (number + 1) * size]
             await _act(session, upkeep.TRANSFER_BLOCK, upkeep.encode_block(number, block))
     if upkeep.missing_blocks(await _bits(session), count=count):
