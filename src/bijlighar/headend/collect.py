@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -136,7 +135,8 @@ class _Run:
             collected = _failed(task, MeterSilent(f"the session was not over within {limit_s:g} s"))
         except BijligharError as problem:
             collected = _failed(task, problem)
-        return replace(collected, duration_ms=round((loop.time() - started_s) * 1000))
+        collected.duration_ms = round((loop.time() - started_s) * 1000)
+        return collected
 
     def _take(self, collected: Collected) -> None:
         self._finished.append(collected)

@@ -68,9 +68,9 @@ class Task:
     known: Schedule | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Collected:
-    """What one session brought, or the problem that ended it."""
+    """What one session brought, or the problem that ended it; how long it took is told when it is over."""
 
     task: Task
     problem: BijligharError | None = None
@@ -336,7 +336,7 @@ class Collector:
             return ()
         until = self._now + CLOCK_AHEAD
         plan = layout.quirk.plan(profile)
-        buffer = await session.get(plan.buffer, is15959.between(since, until) if plan.by_range else None)
+        buffer = await session.get(plan.buffer, _stamped(since, until) if plan.by_range else None)
         found = log_events(
             meter=task.meter,
             layout=layout,
@@ -370,6 +370,11 @@ def _registers(task: Task, layout: Layout, profile: str, buffer: bytes) -> tuple
     )
     span = _span(task.owed)
     return tuple(shot for shot in found if span.start < shot.at <= span.end)
+
+
+@lru_cache(maxsize=OWED_MAX)
+def _stamped(since: datetime, until: datetime) -> Selection:
+    return is15959.between(since, until)
 
 
 @lru_cache(maxsize=OWED_MAX)

@@ -8,8 +8,6 @@ its own meter or gateway holds back nobody behind it. Relays and people have pla
 import asyncio
 from bisect import insort
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -50,8 +48,7 @@ class Permits:
         """Return how many sessions are on."""
         return len(self._speaking)
 
-    @asynccontextmanager
-    async def hold(
+    def hold(
         self,
         *,
         meter: str,
@@ -59,13 +56,12 @@ class Permits:
         lane: Lane,
         failures: int = 0,
         wait_s: float | None = None,
-    ) -> AsyncIterator[None]:
+    ) -> "Hold":
         """
-        Wait for a place, hold it in the block, and give it back.
+        Return what waits for a place when it is entered, holds it in the block, and gives it back.
 
         `failures` is how often the meter failed last; `wait_s` [s] the longest wait that is of use to anybody.
-
-        :raises TooLate: if the wait was in vain; nothing was sent then.
+        Entering raises TooLate if the wait was in vain; nothing was sent then.
         """
         waiter = _Waiter(
             lane=lane,
@@ -75,8 +71,11 @@ class Permits:
             gateway=gateway,
             let_in=asyncio.get_running_loop().create_future(),
         )
+        return Hold(self, waiter, wait_s=wait_s)
+
+    async def _wait(self, waiter: _Waiter, wait_s: float | None) -> None:
         if wait_s is not None and wait_s < 0:
-            raise _late(meter)
+            raise _late(waiter.meter)
         insort(self._waiting, waiter)
         self._let_in()
         try:
@@ -90,11 +89,7 @@ class Permits:
                 self._waiting.remove(waiter)
             else:
                 self._give_back(waiter)  # it was let in at the very moment at which it gave up
-            raise (_late(meter) if isinstance(problem, TimeoutError) else problem) from None
-        try:
-            yield
-        finally:
-            self._give_back(waiter)
+            raise (_late(waiter.meter) if isinstance(problem, TimeoutError) else problem) from None
 
     def _give_back(self, waiter: _Waiter) -> None:
         self._speaking.discard(waiter.meter)
@@ -122,6 +117,23 @@ class Permits:
             return True
         through = 1 if waiter.gateway.startswith(CALL_IN_SCHEME) else self._gateway_places
         return self._through[waiter.gateway] < through + is_urgent
+
+
+class Hold:
+    """One place, waited for, held and given back."""
+
+    __slots__ = ("_permits", "_wait_s", "_waiter")
+
+    def __init__(self, permits: Permits, waiter: _Waiter, *, wait_s: float | None) -> None:
+        self._permits = permits
+        self._waiter = waiter
+        self._wait_s = wait_s
+
+    async def __aenter__(self) -> None:
+        await self._permits._wait(self._waiter, self._wait_s)  # noqa: SLF001 - a part of it
+
+    async def __aexit__(self, *_: object) -> None:
+        self._permits._give_back(self._waiter)  # noqa: SLF001 - a part of it
 
 
 def _late(meter: str) -> TooLate:
