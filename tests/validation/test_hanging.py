@@ -50,11 +50,14 @@ class TestHangings:
         assert hangings(database).load_w.tolist() == [3000, 0]
 
     def test_do_not_hold_what_was_never_committed(self, database: Database):
-        with pytest.raises(RuntimeError), database.write() as connection:
-            text = REGISTRY.format(sanctioned_w=9000)
-            registry.import_registry(connection, text=text, now=NOW)
-            assert queries.hangings(connection).load_w.tolist() == [9000, 0]
-            raise RuntimeError
+        def give_up() -> None:
+            with database.write() as connection:
+                registry.import_registry(connection, text=REGISTRY.format(sanctioned_w=9000), now=NOW)
+                assert queries.hangings(connection).load_w.tolist() == [9000, 0]
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            give_up()
 
         bring(database, sanctioned_w=3000)
 

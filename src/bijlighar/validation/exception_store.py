@@ -24,6 +24,7 @@ from sqlalchemy import (
 from bijlighar.base.period import Period
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
+from bijlighar.storage.sql import among
 from bijlighar.validation.model import (
     ExceptionEvent,
     ExceptionFilter,
@@ -36,7 +37,7 @@ from bijlighar.validation.model import (
     ValidationFinding,
 )
 
-METERS_PER_SELECT = 500
+METERS_PER_SELECT = 5_000
 STEPS_MAX = 500
 
 _exception = Table(
@@ -158,7 +159,7 @@ def select_of_meters(
         statement = (
             select(_exception)
             .where(
-                _exception.c.meter.in_(meters[begin : begin + METERS_PER_SELECT]),
+                among(connection, _exception.c.meter, meters[begin : begin + METERS_PER_SELECT]),
                 _exception.c.start < period.end,
                 _exception.c.end > period.start,
             )
