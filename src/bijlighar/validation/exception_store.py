@@ -93,10 +93,12 @@ _ORDER = (
 )
 
 
-def insert_exception(connection: Connection, *, exception: ValidationException) -> int:
-    """Write a new exception and return its number; the one it is given does not count."""
-    found = connection.execute(_exception.insert().values(_values(exception)).returning(_exception.c.number))
-    return int(found.scalar_one())
+def insert_exceptions(connection: Connection, *, exceptions: Sequence[ValidationException]) -> list[int]:
+    """Write new exceptions and return their numbers, in their order; those they are given do not count."""
+    if not exceptions:
+        return []
+    statement = _exception.insert().returning(_exception.c.number, sort_by_parameter_order=True)
+    return list(connection.execute(statement, [_values(each) for each in exceptions]).scalars())
 
 
 def update_exception(connection: Connection, *, exception: ValidationException) -> None:
