@@ -37,6 +37,26 @@ class TestArrange:
 
         assert arranged.values["wh_import"].tolist() == [list(range(96))]
 
+    def test_tells_whole_days_from_what_only_is_as_long(self):
+        values = list(range(48))
+        late = delivery(values, meter="M2", slot=1)  # ends in the next day
+        backward = rows([(47 - place, value) for place, value in enumerate(values)], meter="M3")
+        whole = delivery(values, meter="M1")
+
+        alone = arrange([whole, delivery(values, meter="M4", day=DAY + 1)])
+        beside = arrange([whole, late, backward])
+
+        assert (alone.meters, alone.days.tolist()) == (("M1", "M4"), [DAY, DAY + 1])
+        assert alone.values["wh_import"].tolist() == [values, values]
+        assert (beside.meters, beside.days.tolist()) == (("M1", "M2", "M2", "M3"), [DAY, DAY, DAY + 1, DAY])
+        assert beside.values["wh_import"].tolist() == [
+            values,
+            [ABSENT, *values[:-1]],
+            [values[-1], *[ABSENT] * 47],
+            values[::-1],
+        ]
+        assert (alone.untidy, beside.untidy) == ((), (2,))
+
     def test_leaves_out_what_is_off_the_grid(self):
         stray = Delivery(
             meter="M1",

@@ -74,17 +74,20 @@ def arrange(deliveries: Sequence[Delivery]) -> Arranged:
     """Return the meter-days of one round; rows off the grid are left out, the last value of an interval wins."""
     minutes = deliveries[0].minutes
     lengths = [len(delivery.starts) for delivery in deliveries]
-    owner = np.repeat(np.arange(len(deliveries), dtype=np.int64), lengths)
     local = _joined([delivery.starts for delivery in deliveries]) + IST_OFFSET_S
-    backward = np.concatenate(([False], (local[1:] <= local[:-1]) & (owner[1:] == owner[:-1])))
-    day, second = np.divmod(local, SECONDS_PER_DAY)
-    slot, off = np.divmod(second, minutes * 60)
-    usable = (off == 0) & (day >= DAY_MIN) & (day <= DAY_MAX)
     columns = {
         channel: _joined([_values(delivery, channel) for delivery in deliveries])
         for channel in CHANNELS
         if any(channel in delivery.values for delivery in deliveries)
     }
+    whole_days = _whole_days(local, lengths, minutes)
+    if whole_days is not None:
+        return _arranged_whole(deliveries, whole_days, columns)
+    owner = np.repeat(np.arange(len(deliveries), dtype=np.int64), lengths)
+    backward = np.concatenate(([False], (local[1:] <= local[:-1]) & (owner[1:] == owner[:-1])))
+    day, second = np.divmod(local, SECONDS_PER_DAY)
+    slot, off = np.divmod(second, minutes * 60)
+    usable = (off == 0) & (day >= DAY_MIN) & (day <= DAY_MAX)
     untidy = {place for place, delivery in enumerate(deliveries) if delivery.unreadable}
     untidy.update(owner[backward[: len(owner)] | ~usable].tolist())
     if not usable.all():
@@ -104,6 +107,36 @@ def arrange(deliveries: Sequence[Delivery]) -> Arranged:
         },
         origins=tuple(deliveries[place].origin for place in owners),
         untidy=tuple(sorted(untidy)),
+    )
+
+
+def _whole_days(local: Integers, lengths: Sequence[int], minutes: int) -> Integers | None:
+    """
+    Return the IST day number of each delivery if each is one whole day in its order, None if any is not.
+
+    `local` are the starts of all of them [s in IST]. So meters deliver each night.
+    """
+    count = intervals_per_day(minutes)
+    if any(length != count for length in lengths):
+        return None
+    grid = local.reshape(-1, count)
+    day, second = np.divmod(grid[:, 0], SECONDS_PER_DAY)
+    is_whole = not second.any() and bool(((day >= DAY_MIN) & (day <= DAY_MAX)).all())
+    steps = np.arange(count, dtype=np.int64) * minutes * 60
+    return day if is_whole and bool((grid == grid[:, :1] + steps).all()) else None
+
+
+def _arranged_whole(
+    deliveries: Sequence[Delivery], days: Integers, columns: Mapping[str, Integers]
+) -> Arranged:
+    """Return deliveries of one whole day each, whose values lie as they are to be."""
+    return Arranged(
+        minutes=deliveries[0].minutes,
+        meters=tuple(delivery.meter for delivery in deliveries),
+        days=days.astype(np.int32),
+        values={channel: values.reshape(len(deliveries), -1) for channel, values in columns.items()},
+        origins=tuple(delivery.origin for delivery in deliveries),
+        untidy=tuple(place for place, delivery in enumerate(deliveries) if delivery.unreadable),
     )
 
 

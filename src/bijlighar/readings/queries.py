@@ -204,21 +204,21 @@ def midnight_registers(
     `ABSENT` stands for a register that is not known; on whatever occasion it was read at midnight, it counts.
     """
     begin, end = local_midnight(date_of(first)), local_midnight(date_of(last))
-    found: dict[int, dict[str, tuple[int, int]]] = {}
+    found: dict[datetime, dict[str, tuple[int, int]]] = {}
     wanted = sorted(set(meters))
     for meter, at, wh_import, wh_export in register_store.select_midnights(
         connection, meters=wanted, first=begin, last=end
     ):
-        day, second = divmod(epoch_seconds(at) + IST_OFFSET_S, SECONDS_PER_DAY)
-        if second:
-            continue
-        own = found.setdefault(day, {})
+        own = found.get(at)
+        if own is None:
+            own = found[at] = {}
         imported, exported = own.get(meter, _UNKNOWN)
         own[meter] = (
             imported if wh_import is None else wh_import,
             exported if wh_export is None else wh_export,
         )
-    return found
+    days = {at: divmod(epoch_seconds(at) + IST_OFFSET_S, SECONDS_PER_DAY) for at in found}
+    return {day: found[at] for at, (day, second) in days.items() if second == 0}
 
 
 def events(connection: Connection, *, after: int, limit: int) -> tuple[tuple[int, MeterEvent], ...]:

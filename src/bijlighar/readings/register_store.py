@@ -12,8 +12,9 @@ from bijlighar.readings.model import Origin, RegisterKind, RegisterSnapshot
 from bijlighar.storage import bulk
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
+from bijlighar.storage.sql import among
 
-METERS_PER_SELECT = 500
+METERS_PER_SELECT = 5_000
 _VALUES = ("wh_import", "vah_import", "wh_export", "md_w")
 _COLUMNS = ("meter", "kind", "at", "version", "origin", "recorded_at", *_VALUES)
 
@@ -102,7 +103,9 @@ def select_registers(
     found: list[RegisterSnapshot] = []
     wanted = sorted(set(meters))
     for begin in range(0, len(wanted), METERS_PER_SELECT):
-        some = statement.where(register_table.c.meter.in_(wanted[begin : begin + METERS_PER_SELECT]))
+        some = statement.where(
+            among(connection, register_table.c.meter, wanted[begin : begin + METERS_PER_SELECT])
+        )
         found.extend(_snapshot(row) for row in connection.execute(some))
     return found
 
@@ -118,7 +121,7 @@ def select_registers_as_of(
             table.c.at >= period.start, table.c.at <= period.end, table.c.recorded_at <= moment
         )
         for begin in range(0, len(wanted), METERS_PER_SELECT):
-            some = base.where(table.c.meter.in_(wanted[begin : begin + METERS_PER_SELECT]))
+            some = base.where(among(connection, table.c.meter, wanted[begin : begin + METERS_PER_SELECT]))
             for row in connection.execute(some):
                 key = (row.meter, RegisterKind(row.kind), row.at)
                 if key not in found or found[key][0] < row.version:
@@ -131,13 +134,14 @@ def select_midnights(
 ) -> list[tuple[str, datetime, int | None, int | None]]:
     """Return (meter, moment, import, export) of the snapshots from `first` to `last`, both included, in no order."""
     table = register_table.c
+    kinds = [kind.value for kind in RegisterKind]  # all of them, so that the key leads to the moment
     base = select(table.meter, table.at, table.wh_import, table.wh_export).where(
-        table.at.between(first, last)
+        table.kind.in_(kinds), table.at.between(first, last)
     )
     found: list[tuple[str, datetime, int | None, int | None]] = []
     for begin in range(0, len(meters), METERS_PER_SELECT):
-        some = base.where(table.meter.in_(meters[begin : begin + METERS_PER_SELECT]))
-        found.extend((row[0], row[1], row[2], row[3]) for row in connection.execute(some).all())
+        some = base.where(among(connection, table.meter, meters[begin : begin + METERS_PER_SELECT]))
+        found.extend(map(tuple, connection.execute(some).all()))
     return found
 
 
@@ -163,7 +167,8 @@ def load_registers(connection: Connection, *, keys: Sequence[Key]) -> dict[Key, 
         some = set(meters[begin : begin + METERS_PER_SELECT])
         moments = [key[2] for key in keys if key[0] in some]
         statement = select(register_table).where(
-            register_table.c.meter.in_(some), register_table.c.at.between(min(moments), max(moments))
+            among(connection, register_table.c.meter, some),
+            register_table.c.at.between(min(moments), max(moments)),
         )
         for row in connection.execute(statement.with_for_update()):
             known[row.meter, RegisterKind(row.kind), row.at] = (row.version, _snapshot(row))

@@ -48,8 +48,9 @@ from bijlighar.storage import bulk
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.packed import CODE_BITS
 from bijlighar.storage.schema import Moment, Whole, metadata
+from bijlighar.storage.sql import among
 
-METERS_PER_SELECT = 500
+METERS_PER_SELECT = 5_000
 #: A writer that waited its turn may name an earlier moment; no version is told before the one it follows.
 RISING = ("recorded_at",)
 
@@ -214,14 +215,14 @@ def select_days(
     base = select(*columns)
     found: list[Row] = []
     if meters is None:
-        found.extend(map(tuple, connection.execute(base.where(day_table.c.day.between(first, last))).all()))
+        found.extend(bulk.fetched(connection.execute(base.where(day_table.c.day.between(first, last)))))
     else:
         wanted = sorted(set(meters))
         days = list(range(first, last + 1))  # a list, so that (day, meter) leads straight to each row
         for begin in range(0, len(wanted), METERS_PER_SELECT):
             some = wanted[begin : begin + METERS_PER_SELECT]
-            statement = base.where(day_table.c.day.in_(days), day_table.c.meter.in_(some))
-            found.extend(map(tuple, connection.execute(statement).all()))
+            statement = base.where(among(connection, day_table.c.meter, some), day_table.c.day.in_(days))
+            found.extend(bulk.fetched(connection.execute(statement)))
     return _by_minutes(found)
 
 
@@ -229,13 +230,13 @@ def select_changed(connection: Connection, *, after: int, limit: int) -> tuple[d
     """Return about `limit` rows whose sequence number is above `after`, in its order, and the last number."""
     columns = [day_table.c[name] for name in READ]
     base = select(day_table.c.sequence, *columns).order_by(day_table.c.sequence)
-    found = list(map(tuple, connection.execute(base.where(day_table.c.sequence > after).limit(limit)).all()))
+    found = bulk.fetched(connection.execute(base.where(day_table.c.sequence > after).limit(limit)))
     if not found:
         return {}, after
     last = found[-1][0]
     if len(found) == limit:  # rows may share a number; none of them is left behind
         found = [row for row in found if row[0] != last]
-        found.extend(tuple(row) for row in connection.execute(base.where(day_table.c.sequence == last)))
+        found.extend(bulk.fetched(connection.execute(base.where(day_table.c.sequence == last))))
     return _by_minutes([row[1:] for row in found]), last
 
 
@@ -293,7 +294,9 @@ def select_touched(connection: Connection, *, meter_days: Sequence[tuple[str, in
     key = (day_table.c.day, day_table.c.meter, day_table.c.minutes)
     for begin in range(0, len(meters), METERS_PER_SELECT):
         some = meters[begin : begin + METERS_PER_SELECT]
-        for row in connection.execute(select(*key).where(_has_estimates, day_table.c.meter.in_(some))):
+        for row in connection.execute(
+            select(*key).where(_has_estimates, among(connection, day_table.c.meter, some))
+        ):
             low, high = spans[row.meter]
             if low <= row.day <= high:
                 found.add(tuple(row))
@@ -307,12 +310,12 @@ def renumber(connection: Connection, *, keys: Sequence[Row], first: int) -> None
     bulk.update_rows(connection, table=day_table, key=columns, columns=("sequence",), rows=rows)
 
 
-def select_present(connection: Connection, *, first: int, last: int) -> Iterable[tuple[str, int]]:
+def select_present(connection: Connection, *, first: int, last: int) -> list[Row]:
     """Return (meter, day) of the days whose intervals were all measured."""
     statement = select(day_table.c.meter, day_table.c.day).where(
         day_table.c.day.between(first, last), day_table.c.missing == 0
     )
-    return [(row[0], row[1]) for row in connection.execute(statement).all()]
+    return bulk.fetched(connection.execute(statement))
 
 
 def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Select[Any]:
@@ -343,7 +346,7 @@ def select_edges(connection: Connection, *, meters: Sequence[str]) -> list[tuple
         statement = (
             select(day_table.c.meter, func.min(day), func.max(day))
             .where(
-                day_table.c.meter.in_(meters[begin : begin + METERS_PER_SELECT]),
+                among(connection, day_table.c.meter, meters[begin : begin + METERS_PER_SELECT]),
                 day_table.c.missing * day_table.c.minutes < MINUTES_PER_DAY,
             )
             .group_by(day_table.c.meter)

@@ -27,6 +27,7 @@ from bijlighar.registry.model import (
     UsagePoint,
 )
 from bijlighar.registry.registry_file import url_key
+from bijlighar.storage import sequences
 from bijlighar.storage.sql import text_of
 
 #: How many numbers stand in one SQL list.
@@ -220,6 +221,11 @@ def communicating(connection: Connection) -> frozenset[str]:
 def earliest_hangings(connection: Connection) -> tuple[datetime | None, bool]:
     """Return the earliest known moment at which a meter with a URL was hung, and whether one hangs since ever."""
     return store.earliest_hangings(connection, but=SINCE_EVER)
+
+
+def last_change(connection: Connection) -> int:
+    """Return the number of the last change of anything in the registry, 0 if there was none."""
+    return sequences.last_taken(connection, name=store.CHANGES)
 
 
 def network_changes(connection: Connection, *, after: int) -> tuple[NetworkChange, ...]:

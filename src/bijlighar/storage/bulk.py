@@ -169,20 +169,16 @@ def _fetch(
             f"SELECT {wanted} FROM unnest({lists}) AS k({', '.join(key)}) JOIN {table.name} t ON {same} "  # noqa: S608
             f"ORDER BY {order}{' FOR UPDATE OF t' if lock else ''}"
         )
-        return _fetched(connection.exec_driver_sql(statement, tuple(_lists(keys))))
+        return fetched(connection.exec_driver_sql(statement, tuple(_lists(keys))))
     same = " AND ".join(f"t.{name} = json_extract(k.value, '$[{place}]')" for place, name in enumerate(key))
     # CROSS JOIN keeps SQLite's planner from turning the join round: the keys lead, the table is looked up.
     statement = f"SELECT {wanted} FROM json_each(?) k CROSS JOIN {table.name} t WHERE {same} ORDER BY {order}"  # noqa: S608
-    return [
-        tuple(row)
-        for row in connection.exec_driver_sql(
-            statement, (json.dumps([list(row) for row in _ready(connection, table, key, keys)]),)
-        )
-    ]
+    wanted_keys = json.dumps([list(row) for row in _ready(connection, table, key, keys)])
+    return fetched(connection.exec_driver_sql(statement, (wanted_keys,)))
 
 
-def _fetched(result: CursorResult[Any]) -> list[Row]:
-    """Return the rows as the driver makes them, tuples, without a Row object around each."""
+def fetched(result: CursorResult[Any]) -> list[Row]:
+    """Return the rows as the driver makes them: tuples, a moment on SQLite as text, without a Row around each."""
     cursor = result.cursor
     rows = list(cursor.fetchall())
     result.close()

@@ -25,6 +25,7 @@ SQLITE_CACHE_KIB = 65_536
 PRIMARY_CODE = 0xFF
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
+_WRITE = "bijlighar_write"
 
 
 class Database:
@@ -54,7 +55,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write; commit it at the end, roll it back on any error."""
         with self.engine.connect() as connection:
-            connection = connection.execution_options(bijlighar_write=True)
+            connection = connection.execution_options(**{_WRITE: True})
             with connection.begin():
                 yield connection
 
@@ -146,6 +147,11 @@ class ChangeMark:
             self._connection = None
 
 
+def is_to_write(connection: Connection) -> bool:
+    """Return whether a connection's transaction may write, so that it may read what is never committed."""
+    return bool(connection.get_execution_options().get(_WRITE, False))
+
+
 def _create_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
         if not make_url(url).database:
@@ -178,7 +184,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - th
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    if not connection.get_execution_options().get("bijlighar_write", False):
+    if not is_to_write(connection):
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection

@@ -4,7 +4,9 @@ The one table catalogue, and the column types that mean the same on SQLite and P
 Each room defines its tables on `metadata` in its private `store.py`, named `room_noun`.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, MetaData
@@ -23,6 +25,10 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+#: How many moments read from SQLite's text are held.
+MOMENTS_HELD = 4_096
 
 
 class Moment(TypeDecorator[datetime]):
@@ -53,6 +59,18 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """
+        Return what makes a moment of what the driver gives.
+
+        Many rows hold few moments (a midnight, the time of a delivery), and reading one from SQLite's text takes
+        longer than all else about a row: it is read once.
+        """
+        process = super().result_processor(dialect, coltype)
+        return (
+            process if process is None or dialect.name == "postgresql" else lru_cache(MOMENTS_HELD)(process)
+        )
 
 
 #: 64-bit integers: paise, Wh, sequence numbers. On SQLite an autoincrement key must be INTEGER.

@@ -52,19 +52,21 @@ def _follow(connection: Connection, *, meters: list[str], first: int, last: int,
         low, high = min(lower, low), max(higher, high)
         wide, standing = _standing(connection, meters=meters, low=low, high=high)
     found = joined_gaps(store.select_findings_of(connection, meters=meters, first=low, last=high))
+    known: dict[str, list[ValidationException]] = {}
+    for each in standing:
+        known.setdefault(each.finding.meter, []).append(each)
+    called: dict[str, list[ValidationFinding]] = {}
+    for finding in found:
+        if calls_for_person(finding):
+            called.setdefault(finding.meter, []).append(finding)
     changes = [
         change
         for meter in meters
-        for change in followed(
-            [each for each in standing if each.finding.meter == meter],
-            [finding for finding in found if finding.meter == meter and calls_for_person(finding)],
-        )
+        for change in followed(known.get(meter, []), called.get(meter, []))
         if _is_inside(change, wide)
     ]
     if changes:
-        hung = registry.hangings(connection, meters=meters)
-        for change in changes:
-            _write(connection, change, hung=hung, now=now)
+        _write(connection, changes, hung=registry.hangings(connection, meters=meters), now=now)
     return len(changes)
 
 
@@ -83,42 +85,57 @@ def _is_inside(change: Followed, wide: Period) -> bool:
 
 
 def _write(
-    connection: Connection, change: Followed, *, hung: Mapping[str, tuple[Installation, ...]], now: datetime
+    connection: Connection,
+    changes: Iterable[Followed],
+    *,
+    hung: Mapping[str, tuple[Installation, ...]],
+    now: datetime,
 ) -> None:
+    written = [(change, _after(change, hung=hung, now=now)) for change in changes]
+    opened = [after for change, after in written if change.exception is None]
+    numbers = iter(exception_store.insert_exceptions(connection, exceptions=opened))
+    steps = []
+    for change, after in written:
+        if change.exception is None:
+            number = next(numbers)
+        else:
+            number = after.number
+            exception_store.update_exception(connection, exception=after)
+        if change.event is not None:
+            steps.append(ExceptionStep(exception=number, at=now, event=change.event))
+    exception_store.append_steps(connection, steps=steps)
+
+
+def _after(
+    change: Followed, *, hung: Mapping[str, tuple[Installation, ...]], now: datetime
+) -> ValidationException:
+    """Return an exception as a change leaves it; a new one has no number yet."""
     finding, state = change.finding, state_after(change)
     office = _office(hung.get(finding.meter, ()), finding)
     if change.exception is None:
-        number = exception_store.insert_exception(
-            connection,
-            exception=ValidationException(
-                number=0,
-                finding=finding,
-                office=office,
-                state=state,
-                revision=1,
-                opened_at=now,
-                changed_at=now,
-            ),
-        )
-    else:
-        number = change.exception.number
-        after = replace(
-            change.exception,
+        return ValidationException(
+            number=0,
             finding=finding,
             office=office,
             state=state,
-            revision=change.exception.revision + 1,
+            revision=1,
+            opened_at=now,
             changed_at=now,
         )
-        if change.event is not None and state is ExceptionState.OPEN:
-            after = replace(
-                after, opened_at=now, taken_by=None, taken_at=None, settled_by=None, settled_at=None,
-                settled_intervals=None, outcome=None, note="",
-            )  # fmt: skip
-        exception_store.update_exception(connection, exception=after)
-    if change.event is not None:
-        step = ExceptionStep(exception=number, at=now, event=change.event)
-        exception_store.append_steps(connection, steps=[step])
+    after = replace(
+        change.exception,
+        finding=finding,
+        office=office,
+        state=state,
+        revision=change.exception.revision + 1,
+        changed_at=now,
+    )
+    if change.event is not None and state is ExceptionState.OPEN:
+        return replace(
+            after, opened_at=now, taken_by=None, taken_at=None, settled_by=None, settled_at=None,
+            settled_intervals=None, outcome=None, note="",
+        )  # fmt: skip
+    return after
 
 
 def _office(hung: Iterable[Installation], finding: ValidationFinding) -> str | None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from bijlighar.base.period import Period
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
+from bijlighar.storage.sql import among
 from bijlighar.validation.model import (
     ExceptionEvent,
     ExceptionFilter,
@@ -36,7 +37,7 @@ from bijlighar.validation.model import (
     ValidationFinding,
 )
 
-METERS_PER_SELECT = 500
+METERS_PER_SELECT = 5_000
 STEPS_MAX = 500
 
 _exception = Table(
@@ -92,10 +93,12 @@ _ORDER = (
 )
 
 
-def insert_exception(connection: Connection, *, exception: ValidationException) -> int:
-    """Write a new exception and return its number; the one it is given does not count."""
-    found = connection.execute(_exception.insert().values(_values(exception)).returning(_exception.c.number))
-    return int(found.scalar_one())
+def insert_exceptions(connection: Connection, *, exceptions: Sequence[ValidationException]) -> list[int]:
+    """Write new exceptions and return their numbers, in their order; those they are given do not count."""
+    if not exceptions:
+        return []
+    statement = _exception.insert().returning(_exception.c.number, sort_by_parameter_order=True)
+    return list(connection.execute(statement, [_values(each) for each in exceptions]).scalars())
 
 
 def update_exception(connection: Connection, *, exception: ValidationException) -> None:
@@ -158,7 +161,7 @@ def select_of_meters(
         statement = (
             select(_exception)
             .where(
-                _exception.c.meter.in_(meters[begin : begin + METERS_PER_SELECT]),
+                among(connection, _exception.c.meter, meters[begin : begin + METERS_PER_SELECT]),
                 _exception.c.start < period.end,
                 _exception.c.end > period.start,
             )

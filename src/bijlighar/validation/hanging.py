@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from bijlighar.base.period import day_number, epoch_seconds, local_date
 from bijlighar.readings.model import IST_OFFSET_S, SECONDS_PER_DAY
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import SINCE_EVER, MeterHanging, MeterType
+from bijlighar.storage.engine import is_to_write
 from bijlighar.validation.cases import Hangings
 
 #: The end of a hanging without an end [s since the epoch].
@@ -17,10 +19,28 @@ FOREVER_S = 2**52
 _EVER_S = epoch_seconds(SINCE_EVER)
 #: A span that holds nothing.
 NEVER_S = (FOREVER_S, -FOREVER_S)
+#: What each opened database's registry said last, and the number of the change it said it after.
+_held: WeakKeyDictionary[Engine, tuple[int, Hangings]] = WeakKeyDictionary()
 
 
 def hangings(connection: Connection) -> Hangings:
-    """Return who hung when, what communicates and which load is sanctioned."""
+    """
+    Return who hung when, what communicates and which load is sanctioned.
+
+    The process holds it until the registry changes; what a writing transaction reads may never be committed, and is
+    not held.
+    """
+    if is_to_write(connection):
+        return _read(connection)
+    change = registry.last_change(connection)
+    number, held = _held.get(connection.engine, (None, None))
+    if held is None or number != change:
+        held = _read(connection)
+        _held[connection.engine] = (change, held)
+    return held
+
+
+def _read(connection: Connection) -> Hangings:
     hangings_ = registry.meter_hangings(connection)
     spans: dict[str, list[tuple[int, int]]] = {}
     load_w: dict[str | None, int] = {}

@@ -8,9 +8,10 @@ from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, o
 
 from bijlighar.base.period import Period
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
+from bijlighar.storage.sql import among
 from bijlighar.validation.model import Rule, Severity, ValidationFinding
 
-METERS_PER_SELECT = 500
+METERS_PER_SELECT = 5_000
 FINDINGS_PER_PAGE = 200_000
 IDS_PER_UPDATE = 5_000
 
@@ -75,7 +76,7 @@ def select_findings_of(
         statement = select(finding_table).where(
             _is_open,
             finding_table.c.day.between(first, last),
-            finding_table.c.meter.in_(meters[begin : begin + METERS_PER_SELECT]),
+            among(connection, finding_table.c.meter, meters[begin : begin + METERS_PER_SELECT]),
         )
         found += [_finding(row) for row in connection.execute(statement)]
     return found
@@ -117,7 +118,7 @@ def _open_of(
         statement = select(finding_table).where(
             _is_open,
             finding_table.c.day.between(min(days), max(days)),
-            finding_table.c.meter.in_(meters[begin : begin + METERS_PER_SELECT]),
+            among(connection, finding_table.c.meter, meters[begin : begin + METERS_PER_SELECT]),
             finding_table.c.minutes == minutes,
         )
         for row in connection.execute(statement):
