@@ -78,7 +78,7 @@ PARTS: dict[type, dict[str, st.SearchStrategy]] = {
     apdus.GetNormal: {"attribute": attribute, "selection": selection},
     apdus.GetNext: {"block": word},
     apdus.GetWithList: {"attributes": attributes},
-    apdus.GetResponseNormal: {"data": value},
+    apdus.GetResponseNormal: {"data": value, "error": st.none()},
     apdus.GetResponseBlock: {"last": st.booleans(), "block": word, "data": raw},
     apdus.GetResponseList: {"results": st.lists(get_result, max_size=5).map(tuple)},
     apdus.SetNormal: {"attribute": attribute, "selection": selection, "data": value},
