@@ -36,24 +36,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedTown]:
         yield running
 
 
-@pytest.fixture
-def keeper(town: GatedTown) -> Iterator[GateKeeper]:
-    kept = town.gate.folder.keeper(settings=FAST)
-    yield kept
-    kept.store.close()
-
-
-@pytest.fixture(scope="module")
-def serials(town: GatedTown) -> Iterator[str]:
-    return iter(town.serials)
-
-
-@pytest.fixture
-def serial(serials: Iterator[str]) -> str:
-    """A meter that no test has touched."""
-    return next(serials)
-
-
 def run(talk: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(talk)
 

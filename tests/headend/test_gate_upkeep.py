@@ -15,7 +15,6 @@ from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
 from bijlighar.headend.gate_upkeep import Firmware
 from bijlighar.headend.model import Ceilings, GateCode, MeterKeys
 from bijlighar.storage.engine import Database
-from tests.headend.conftest import FAST
 from tests.headend.gated_town import GatedTown, change_of_keys, firmware_order, request_of
 from tests.headend.orders import NOW, VERIFY_KEY, order, signed
 
@@ -36,24 +35,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedTown]:
     with GatedTown(tmp_path_factory.mktemp("upkeep"), meters=40) as running:
         running.gate.kill()  # the gate is kept within this process here, so that it can be broken off
         yield running
-
-
-@pytest.fixture
-def keeper(town: GatedTown) -> Iterator[GateKeeper]:
-    kept = town.gate.folder.keeper(settings=FAST)
-    yield kept
-    kept.store.close()
-
-
-@pytest.fixture(scope="module")
-def serials(town: GatedTown) -> Iterator[str]:
-    return iter(town.serials)
-
-
-@pytest.fixture
-def serial(serials: Iterator[str]) -> str:
-    """A meter that no test has touched."""
-    return next(serials)
 
 
 def run(talk: Coroutine[Any, Any, Any]) -> Any:

@@ -1,5 +1,6 @@
 """`bijlighar case`: whom to inspect, who was sent, what was found, what was assessed."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 
 import click
@@ -343,15 +344,7 @@ def assess(
 @home_option
 def close(number: int, note: str, revision: int | None, person: str, home: Home) -> None:
     """Close case NUMBER, once it is known what was found."""
-    with home.database.write() as connection:
-        operations.close_case(
-            connection,
-            number=number,
-            revision=revision or _revision(connection, number, person),
-            note=note,
-            person=person,
-            now=home.clock.now(),
-        )
+    _end(operations.close_case, number, note, revision, person, home)
     print_line(f"case {number} closed")
 
 
@@ -363,8 +356,15 @@ def close(number: int, note: str, revision: int | None, person: str, home: Home)
 @home_option
 def withdraw(number: int, note: str, revision: int | None, person: str, home: Home) -> None:
     """Withdraw case NUMBER before anything was found."""
+    _end(operations.withdraw_case, number, note, revision, person, home)
+    print_line(f"case {number} withdrawn")
+
+
+def _end(
+    end: Callable[..., object], number: int, note: str, revision: int | None, person: str, home: Home
+) -> None:
     with home.database.write() as connection:
-        operations.withdraw_case(
+        end(
             connection,
             number=number,
             revision=revision or _revision(connection, number, person),
@@ -372,7 +372,6 @@ def withdraw(number: int, note: str, revision: int | None, person: str, home: Ho
             person=person,
             now=home.clock.now(),
         )
-    print_line(f"case {number} withdrawn")
 
 
 def _revision(connection: Connection, number: int, person: str) -> int:

@@ -1,5 +1,6 @@
 """`bijlighar readings seal`: months that are shut, what comes late for them, and opening one by two persons."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import click
@@ -150,11 +151,7 @@ def check(number: int, person: str, home: Home) -> None:
 @home_option
 def open_(number: int, note: str, revision: int | None, person: str, home: Home) -> None:
     """Ask for the opening of the sealed month NUMBER; it stays sealed until another person confirms."""
-    with home.database.write() as connection:
-        seen = revision or _revision(connection, number, person)
-        operations.ask_opening(
-            connection, number=number, revision=seen, note=note, person=person, now=home.clock.now()
-        )
+    _act(operations.ask_opening, number, note, revision, person, home)
     print_line(f"seal {number}: its opening is asked for; another person confirms or refuses it")
 
 
@@ -166,11 +163,7 @@ def open_(number: int, note: str, revision: int | None, person: str, home: Home)
 @home_option
 def confirm(number: int, note: str, revision: int | None, person: str, home: Home) -> None:
     """Open the sealed month NUMBER, as another person asked, and merge what had come late for it."""
-    with home.database.write() as connection:
-        seen = revision or _revision(connection, number, person)
-        operations.confirm_opening(
-            connection, number=number, revision=seen, note=note, person=person, now=home.clock.now()
-        )
+    _act(operations.confirm_opening, number, note, revision, person, home)
     print_line(f"seal {number} is opened; what had come late is merged, and its days are judged again")
 
 
@@ -182,11 +175,7 @@ def confirm(number: int, note: str, revision: int | None, person: str, home: Hom
 @home_option
 def refuse(number: int, note: str, revision: int | None, person: str, home: Home) -> None:
     """Refuse the opening of month NUMBER that another person asked for; it stays sealed."""
-    with home.database.write() as connection:
-        seen = revision or _revision(connection, number, person)
-        operations.refuse_opening(
-            connection, number=number, revision=seen, note=note, person=person, now=home.clock.now()
-        )
+    _act(operations.refuse_opening, number, note, revision, person, home)
     print_line(f"seal {number}: the opening is refused, it stays sealed")
 
 
@@ -203,6 +192,14 @@ def withdraw(number: int, revision: int | None, person: str, home: Home) -> None
             connection, number=number, revision=seen, person=person, now=home.clock.now()
         )
     print_line(f"seal {number}: nobody asks for its opening any more, it stays sealed")
+
+
+def _act(
+    act: Callable[..., object], number: int, note: str, revision: int | None, person: str, home: Home
+) -> None:
+    with home.database.write() as connection:
+        seen = revision or _revision(connection, number, person)
+        act(connection, number=number, revision=seen, note=note, person=person, now=home.clock.now())
 
 
 def _revision(connection: Connection, number: int, person: str) -> int:
