@@ -27,7 +27,7 @@ class Day:
     measured: dict[str, Row] = field(default_factory=lambda: {name: nothing() for name in MEASURED})
     overlay: dict[str, Row] = field(default_factory=lambda: {name: nothing() for name in LAID_OVER})
     quality: Row = field(default_factory=lambda: [int(Quality.ABSENT)] * SLOTS)
-    validated: bool = False
+    validated_at: datetime | None = None
 
     def next(self, now: datetime) -> "Day":
         """The next version; it is not told at an earlier moment than this one."""
@@ -40,7 +40,18 @@ class Day:
         return any(self.overlay[name][slot] != ABSENT for name in LAID_OVER)
 
     def same_as(self, other: "Day") -> bool:
-        return (self.overlay, self.quality, self.validated) == (other.overlay, other.quality, other.validated)
+        return self._said() == other._said()
+
+    def _said(self) -> tuple[object, ...]:
+        return (self.overlay, self.quality, self.validated_at is None)
+
+    def is_plain(self) -> bool:
+        """Nothing stands over what was measured, and the quality says no more than whether it came."""
+        usual = (Quality.ABSENT, Quality.MEASURED if self.validated_at is None else Quality.VALID)
+        return all(
+            not self.is_over(slot) and quality == usual[self.measured["wh_import"][slot] != ABSENT]
+            for slot, quality in enumerate(self.quality)
+        )
 
 
 class Truth:
@@ -99,7 +110,7 @@ class Truth:
                 if not made.is_over(slot):
                     is_absent = made.measured["wh_import"][slot] == ABSENT
                     made.quality[slot] = int(Quality.ABSENT if is_absent else Quality.MEASURED)
-            made.validated = False
+            made.validated_at = None
             self.days.setdefault((meter, day), []).append(made)
 
     def _validate(self, step: Step, seen: int, now: datetime) -> None:
@@ -107,7 +118,7 @@ class Truth:
         if before.version != seen:
             return
         made = before.next(now)
-        made.validated = True
+        made.validated_at = now
         for slot in range(SLOTS):
             if before.quality[slot] == Quality.EDITED:
                 continue
@@ -120,14 +131,17 @@ class Truth:
             if known == ABSENT:
                 made.quality[slot] = int(Quality.ESTIMATED)
                 made.overlay["wh_import"][slot] = step.values[slot]
-        if not made.same_as(before):
+        if before.version > 0 and before.is_plain() and made.is_plain():
+            before.validated_at = before.validated_at or now  # agreed with as it is: no new version
+            before.quality = made.quality
+        elif not made.same_as(before):
             self.days.setdefault(step.target, []).append(made)
 
     def _edit(self, step: Step, seen: int, now: datetime) -> None:
         before = self.current(step.target)
         assert before.version == seen  # else it would have been refused
         made = before.next(now)
-        made.validated = False
+        made.validated_at = None
         for slot in range(*step.run):
             if step.edit is EditKind.SET:
                 made.overlay[step.channel][slot] = step.values[slot]

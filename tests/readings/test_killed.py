@@ -23,6 +23,7 @@ from tests.readings.merging_worker import TABLE
 
 from bijlighar.readings import event_store, packing, queries, register_store, store
 from bijlighar.readings.model import ABSENT, MeterEvent
+from bijlighar.readings.numbering import day_of
 from bijlighar.runtime.schema import migrate
 from bijlighar.storage.engine import Database
 
@@ -168,9 +169,9 @@ def stored_versions(database: Database) -> dict[tuple[str, int], list[Day]]:
         history = [row._asdict() for row in connection.execute(select(store.history_table))]
     later: dict[tuple[str, int], dict[str, object]] = {}
     for row in sorted((*current, *history), key=lambda row: -row["version"]):
-        key = (row["meter"], row["day"])
+        key = (row["meter"], day_of(row["meter_day"]))
         if row.get("lean"):
-            row.update({name: later[key][name] for name in MEASURED})
+            row["measured"] = later[key]["measured"]
             mask = packing.MEASURED_MASK
             assert row["codes"] & mask == later[key]["codes"] & mask
         later[key] = row
@@ -186,7 +187,7 @@ def stored_versions(database: Database) -> dict[tuple[str, int], list[Day]]:
                     for name in LAID_OVER
                 },
                 quality=days.quality[0].tolist(),
-                validated=bool(days.validated[0]),
+                validated_at=row["validated_at"],
             ),
         )
     return found
@@ -209,11 +210,17 @@ def check_looking_back(database: Database, truth: Truth, dice: random.Random) ->
         for key, versions in truth.days.items():
             known = [day for day in versions if day.recorded_at <= moment]
             if known:
-                wanted[key] = (known[-1].version, _known(known[-1]))
+                judged = known[-1].validated_at
+                is_valid = judged is not None and judged <= moment
+                wanted[key] = (known[-1].version, is_valid, _known(known[-1]))
         with database.read() as connection:
             blocks = queries.days(connection, meters=None, first=DAYS[0], last=DAYS[-1], as_of=moment)
         found = {
-            (meter, day): (int(block.versions[row]), block.channel("wh_import")[row].tolist())
+            (meter, day): (
+                int(block.versions[row]),
+                bool(block.validated[row]),
+                block.channel("wh_import")[row].tolist(),
+            )
             for block in blocks
             for row, (meter, day) in enumerate(zip(block.meters, block.days.tolist(), strict=True))
         }

@@ -226,16 +226,17 @@ class TestAppend:
 
 
 class TestStoreValidated:
-    def test_marks_a_day_valid_without_counting_it_as_changed(self, database: Database):
+    def test_marks_a_version_valid_without_counting_it_as_changed(self, database: Database):
         append(database, delivery([1] * 48))
         block = block_of(database)
         valid = replace(block, quality=np.full((1, 48), Quality.VALID, np.uint8), validated=np.array([True]))
 
         assert store_validated(database, valid) == 1
+        assert store_validated(database, valid) == 0
         assert store_validated(database, replace(valid, versions=np.array([2], np.int32))) == 0
 
         after = block_of(database)
-        assert (after.versions.tolist(), after.validated.tolist()) == ([2], [True])
+        assert (after.versions.tolist(), after.validated.tolist()) == ([1], [True])
         assert set(after.quality[0].tolist()) == {Quality.VALID}
         with database.read() as connection:
             assert queries.changed_days(connection, after=1, limit=9).blocks == ()

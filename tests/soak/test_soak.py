@@ -12,6 +12,7 @@ from bijlighar.base.period import day_number, epoch_seconds
 from bijlighar.readings import operations as readings
 from bijlighar.readings import queries
 from bijlighar.readings.model import Delivery, RegisterKind
+from bijlighar.readings.numbering import days_between
 from tests.simulator.towns import FIRST_DAY, MIDNIGHT
 from tests.soak.judge import judge
 from tests.soak.plan import DEAF, ENDS, HOUR, LIVING, RUNS, UNLUCKY, WATCHED, Change, Plan, fate, plan
@@ -144,10 +145,11 @@ def plant(world: World) -> dict[str, str]:
             values={"wh_import": block.channel("wh_import")[0] + 1},
         )
         readings.append(connection, deliveries=[delivery], now=now)
+        second = days_between(day_number(FIRST_DAY) + 1, day_number(FIRST_DAY) + 1)
         for statement, values in (
             ("DELETE FROM headend_session WHERE meter = ?", (mute,)),
             ("DELETE FROM readings_event WHERE code IN (201, 203, 251)", ()),
-            ("DELETE FROM readings_day WHERE meter = ? AND day = ?", (late, day_number(FIRST_DAY) + 1)),
+            ("DELETE FROM readings_day WHERE meter = ? AND meter_day BETWEEN ? AND ?", (late, *second)),
         ):
             connection.exec_driver_sql(statement, values)
     return {

@@ -2,18 +2,27 @@
 
 import re
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from bijlighar.readings import operations, seal_store, store
+from bijlighar.readings import queries as readings
+from bijlighar.readings.model import ABSENT, Delivery, interval_start
+from bijlighar.readings.packing import unpacked
 from bijlighar.runtime.schema import catalogue, migrate
 from bijlighar.storage.append_only import MARK
 from bijlighar.storage.engine import Database
-from bijlighar.storage.migration import UnknownSchema
+from bijlighar.storage.migration import UnknownSchema, configuration
+from bijlighar.storage.schema import Moment
 
 
 def made(connection: Connection) -> dict[str, str]:
@@ -103,6 +112,143 @@ class TestMigrate:
 
         with pytest.raises(UnknownSchema, match="newer release"):
             migrate(migrated)
+
+
+HOUR = timedelta(hours=1)
+OLD = "0010_cases"
+DAY = 20_544
+MONDAY = datetime(2026, 4, 2, 3, 0, 0, 125_000, tzinfo=UTC)
+OLD_COLUMNS = (
+    "meter",
+    "day",
+    "minutes",
+    "version",
+    "recorded_at",
+    "origin",
+    "validated",
+    "missing",
+    "estimated",
+)
+OLD_COLUMNS += ("codes", "wh_import", "volt", "wh_import_estimate", "quality")
+
+
+def old_row(
+    meter: str, *, first: int = 7, version: int = 1, minutes: int = 30, **more: object
+) -> dict[str, object]:
+    """A row as it was packed before: each channel in a column of its own; wh_import goes over 16 bits with 70,000."""
+    count = 1_440 // minutes
+    energy = np.array([first] + [5] * (count - 2) + [70_000], dtype="<i4").tobytes()
+    volt = np.full(count, 23_000, dtype="<u2").tobytes()
+    values = (
+        meter,
+        DAY,
+        minutes,
+        version,
+        MONDAY,
+        "meter",
+        False,
+        0,
+        0,
+        2 | 1 << 15,
+        energy,
+        volt,
+        None,
+        None,
+    )
+    return dict(zip(OLD_COLUMNS, values, strict=True)) | more
+
+
+def old_town(database: Database) -> None:
+    """A database as the release before made it, with meter-days, a history and a value that came late."""
+    config = configuration(catalogue=catalogue())
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, OLD)
+        gap = np.full(48, 0xFFFF, dtype="<u2")
+        gap[47] = 9
+        quality = bytes([2] * 47 + [4])
+        laid = {"version": 3, "validated": True, "missing": 1, "estimated": 1, "quality": quality}
+        torn = np.array([7] + [5] * 46 + [0xFFFF], dtype="<u2").tobytes()
+        laid |= {"codes": 1 | 1 << 25, "wh_import": torn, "volt": None, "wh_import_estimate": gap.tobytes()}
+        current = [old_row("M2"), old_row("M1", **laid), old_row("M3", minutes=15, validated=True)]
+        lean = {"version": 2, "codes": 1, "wh_import": None, "volt": None, "lean": True, "missing": 1}
+        history = [
+            old_row("M1", first=1, lean=False, replaced_at=MONDAY),
+            old_row("M1", replaced_at=MONDAY, **lean),
+        ]
+        late = old_row("M2", first=8, seal=4)
+        late = {
+            name: late[name]
+            for name in late
+            if name in {*OLD_COLUMNS[:6], "codes", *OLD_COLUMNS[10:12], "seal"}
+        }
+        for place, row in enumerate(current):
+            row["sequence"] = 10 + place
+        for name, rows in (
+            ("readings_day", current),
+            ("readings_day_history", history),
+            ("readings_late_day", [late]),
+        ):
+            for row in rows:
+                columns = [sa.column(key, Moment() if key.endswith("_at") else None) for key in row]
+                connection.execute(sa.table(name, *columns).insert(), [row])
+
+
+class TestMeterDays:
+    def test_are_taken_over_with_all_they_tell(self, empty_database_url: str):
+        database = Database(empty_database_url)
+        old_town(database)
+
+        migrate(database)
+
+        whole = [7] + [5] * 46 + [70_000]
+        with database.read() as connection:
+            quarters, halves = readings.days(connection, meters=None, first=DAY, last=DAY)
+            (raw,) = readings.raw_days(connection, meters=["M1"], first=DAY, last=DAY)
+            before = readings.days(connection, meters=["M1"], first=DAY, last=DAY, as_of=MONDAY - HOUR)
+            changed = readings.changed_days(connection, after=10, limit=9)
+            spans = readings.measured_spans(connection, meters=["M1", "M2", "M3"])
+            history = connection.execute(select(store.history_table).order_by(text("version"))).all()
+            (late,) = seal_store.select_late(connection, seals=[4])
+        assert halves.meters == ("M1", "M2")
+        assert halves.values["wh_import"].tolist() == [[*whole[:-1], 9], whole]
+        assert halves.values["volt"].tolist() == [[ABSENT] * 48, [23_000] * 48]
+        assert (halves.versions.tolist(), halves.validated.tolist()) == ([3, 1], [True, False])
+        assert halves.quality[:, [0, 47]].tolist() == [[2, 4], [1, 1]]
+        assert raw.values["wh_import"].tolist() == [[*whole[:-1], ABSENT]]
+        assert (quarters.meters, quarters.minutes, quarters.validated.tolist()) == (("M3",), 15, [True])
+        assert (before, changed.last, set(spans)) == ((), 12, {"M1", "M2", "M3"})
+        assert sorted(name for block in changed.blocks for name in block.meters) == ["M1", "M3"]
+        assert [(row.version, row.lean, row.measured is None) for row in history] == [
+            (1, False, False),
+            (2, True, True),
+        ]
+        held = unpacked([seal_store.packed_row(late)], 30)
+        assert held.measured["wh_import"].tolist() == [[8, *whole[1:]]]
+        with pytest.raises(DBAPIError, match="only ever added"), database.write() as connection:
+            connection.execute(store.history_table.delete())
+        database.close()
+
+    def test_take_deliveries_as_before(self, empty_database_url: str):
+        database = Database(empty_database_url)
+        old_town(database)
+        migrate(database)
+        starts = interval_start(DAY, 0, 30) + 1_800 * np.arange(48)
+
+        with database.write() as connection:
+            values = {"wh_import": np.array([7] + [5] * 46 + [6])}
+            deliveries = [
+                Delivery(meter=meter, minutes=30, starts=starts, values=values) for meter in ("M1", "M4")
+            ]
+            report = operations.append(connection, deliveries=deliveries, now=MONDAY + HOUR)
+
+        assert (report.days_written, report.intervals_new, report.intervals_changed) == (2, 49, 0)
+        with database.read() as connection:
+            (block,) = readings.days(connection, meters=["M1", "M4"], first=DAY, last=DAY)
+            (earlier,) = readings.days(connection, meters=["M1"], first=DAY, last=DAY, as_of=MONDAY)
+        assert (block.versions.tolist(), block.values["wh_import"][:, 47].tolist()) == ([4, 1], [6, 6])
+        assert (earlier.versions.tolist(), earlier.values["wh_import"][:, 47].tolist()) == ([3], [9])
+        database.close()
 
 
 class TestAppendOnly:

@@ -20,6 +20,7 @@ from bijlighar.offices.model import Act
 from bijlighar.readings import seal_store, sealing
 from bijlighar.readings.errors import CannotRemove, MissingExtra
 from bijlighar.readings.exporting import Progress, Wish, write_parquet
+from bijlighar.readings.numbering import day_of, days_between, minutes_of
 from bijlighar.readings.sealed import removable
 from bijlighar.readings.seals import SEAL_STEPS, MonthSeal, SealEvent
 from bijlighar.readings.store import day_table, history_table
@@ -100,7 +101,8 @@ def remove_intervals(
         raise CannotRemove(f"the opening of {month} is asked for; that is to be decided first") from None
     for table in (day_table, history_table):
         with lifted(connection, table=table):
-            connection.execute(table.delete().where(table.c.day.between(seal.first, seal.last)))
+            within = table.c.meter_day.between(*days_between(seal.first, seal.last))
+            connection.execute(table.delete().where(within))
     removed = replace(locked, state=state, revision=locked.revision + 1)
     seal_store.change_seal(connection, seal=removed)
     note = f"{archived} versions in {', '.join(files)}"
@@ -126,8 +128,9 @@ def _columns(table: Table) -> list[str]:
     return [column.name for column in table.columns]
 
 
-#: Every column of both tables; a current row has no `replaced_at` and no `lean`, an earlier version no `sequence`.
-_NAMES = tuple(dict.fromkeys([*_columns(day_table), *_columns(history_table)]))
+#: Every column of both tables, and what `meter_day` says. A current row has no `replaced_at` and no `lean`, an
+#: earlier version no `sequence`.
+_NAMES = ("day", "minutes", *dict.fromkeys([*_columns(day_table), *_columns(history_table)]))
 
 
 def _batches(connection: Connection, seal: MonthSeal) -> Iterator[list[dict[str, Any]]]:
@@ -135,11 +138,12 @@ def _batches(connection: Connection, seal: MonthSeal) -> Iterator[list[dict[str,
     for day in range(seal.first, seal.last + 1):
         rows: list[dict[str, Any]] = []
         for table in (day_table, history_table):
-            key = [column for column in (*table.primary_key, table.c.version) if column.name != "day"]
-            statement = select(table).where(table.c.day == day).order_by(*key)
+            statement = select(
+                day_of(table.c.meter_day).label("day"), minutes_of(table.c.meter_day).label("minutes"), table
+            ).where(table.c.meter_day.between(*days_between(day, day)))
+            ordered = statement.order_by(table.c.meter_day, table.c.version)
             rows.extend(
-                {name: found.get(name) for name in _NAMES}
-                for found in connection.execute(statement).mappings()
+                {name: found.get(name) for name in _NAMES} for found in connection.execute(ordered).mappings()
             )
         if rows:
             yield rows
@@ -158,12 +162,13 @@ def _schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
     kinds = {
         "meter": arrow.string(),
         "origin": arrow.string(),
-        "validated": arrow.bool_(),
         "lean": arrow.bool_(),
         "recorded_at": arrow.timestamp("us", tz="UTC"),
+        "validated_at": arrow.timestamp("us", tz="UTC"),
         "replaced_at": arrow.timestamp("us", tz="UTC"),
         **dict.fromkeys(
-            ("day", "minutes", "version", "sequence", "missing", "estimated", "codes"), arrow.int64()
+            ("day", "minutes", "meter_day", "version", "sequence", "missing", "estimated", "codes"),
+            arrow.int64(),
         ),
     }
     return arrow.schema([(name, kinds.get(name, arrow.binary())) for name in _NAMES])

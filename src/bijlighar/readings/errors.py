@@ -15,6 +15,12 @@ class UnusableReadings(ReadingsError):
     code = "readings.unusable-readings"
 
 
+class TooManyMeters(ReadingsError):
+    """There is no number left for another meter's meter-days."""
+
+    code = "readings.too-many-meters"
+
+
 class BrokenFile(ReadingsError):
     """A file of readings is torn or wrong; nothing of it is stored."""
 

@@ -27,7 +27,7 @@ from bijlighar.readings.model import (
     interval_start,
     intervals_per_day,
 )
-from bijlighar.readings.packing import packed_columns, unpacked
+from bijlighar.readings.packing import measured_blobs, unpacked
 from bijlighar.readings.rules import StoredDays
 
 #: How many meters are given back at once.
@@ -180,7 +180,7 @@ def _write(
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return
-    blobs, codes = packed_columns(replace(known, measured=fresh, overlay={}), rows, CHANNELS)
+    blobs, codes = measured_blobs(replace(known, measured=fresh, overlay={}), rows)
     seal_store.insert_late(
         connection,
         rows=[
@@ -193,8 +193,8 @@ def _write(
                 "origin": origins[row].value,
                 "recorded_at": now,
                 "codes": int(codes[place]),
+                "measured": blobs[place],
             }
-            | {channel: blobs[column][place] for column, channel in enumerate(CHANNELS)}
             for place, row in enumerate(rows.tolist())
         ],
     )

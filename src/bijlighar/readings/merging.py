@@ -11,7 +11,7 @@ from bijlighar.readings import finding_store, late, register_store, store
 from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
 from bijlighar.readings.covering import covered
 from bijlighar.readings.model import AppendReport, Delivery, Finding, RegisterSnapshot
-from bijlighar.readings.packing import Row
+from bijlighar.readings.numbering import day_of
 from bijlighar.readings.rules import merge
 from bijlighar.storage import sequences
 
@@ -96,17 +96,16 @@ def append_registers(connection: Connection, *, snapshots: Sequence[RegisterSnap
     }
     if midnights:
         keys = store.select_touched(connection, meter_days=sorted(midnights), reach=REGISTER_REACH_DAYS)
-        keys = _unsealed(connection, keys)
-        if keys:
-            first = sequences.take(connection, name=SEQUENCE, count=len(keys))
-            store.renumber(connection, keys=keys, first=first)
+        free = _unsealed(connection, keys)
+        if free:
+            first = sequences.take(connection, name=SEQUENCE, count=len(free))
+            store.renumber(connection, meter_days=free, first=first)
     return len(written)
 
 
-def _unsealed(connection: Connection, keys: list[Row]) -> list[Row]:
-    """Return the (day, meter, minutes) keys that no seal holds."""
-    days = np.array([key[0] for key in keys], dtype=np.int32)
-    seals = covered(connection, meters=[key[1] for key in keys], days=days)
-    return (
-        keys if seals is None else [key for key, seal in zip(keys, seals.tolist(), strict=True) if not seal]
-    )
+def _unsealed(connection: Connection, keys: Sequence[tuple[int, str]]) -> list[int]:
+    """Return the numbers of (number of the meter-day, meter) that no seal holds."""
+    days = np.array([day_of(key) for key, _ in keys], dtype=np.int32)
+    seals = covered(connection, meters=[meter for _, meter in keys], days=days)
+    held = [0] * len(keys) if seals is None else seals.tolist()
+    return [key for (key, _), seal in zip(keys, held, strict=True) if not seal]

@@ -45,7 +45,14 @@ from bijlighar.readings.model import (
 )
 from bijlighar.readings.nem12_days import stored_form
 from bijlighar.readings.readings_file import ParsedFile, Stamp, parse
-from bijlighar.readings.rules import StoredDays, edited_days, laid_over, overlay_of
+from bijlighar.readings.rules import (
+    StoredDays,
+    edited_days,
+    laid_over,
+    overlay_of,
+    rows_of,
+    trivial_quality,
+)
 from bijlighar.readings.sealing import ask_opening as ask_opening
 from bijlighar.readings.sealing import confirm_opening as confirm_opening
 from bijlighar.readings.sealing import refuse_opening as refuse_opening
@@ -64,19 +71,41 @@ def append_events(connection: Connection, *, events: Sequence[MeterEvent], now: 
 
 def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -> int:
     """
-    Write validity, quality and estimates of a block as new versions and return how many rows changed.
+    Write validity, quality and estimates of a block and return how many rows changed.
 
-    Measured values are not touched: what a block estimates is laid over them. A row whose version is no longer the
-    stored one is left alone, for it will be validated again; so is one that says nothing new, and one of a sealed
-    month. A row of version 0 (a day that never came) is written only if it holds estimates.
-
-    :raises UnusableReadings: if the block estimates an interval without giving its energy.
+    Measured values are not touched: what a block estimates is laid over them, as a new version. Where a block agrees
+    with what was measured and nothing stands over it, the version is only marked as validated. A row whose version
+    is no longer the stored one is left alone, for it will be validated again; so is one that says nothing new, and
+    one of a sealed month. A row of version 0 (a day that never came) is written only if it holds estimates.
     """
     _check_block(block)
     keys = list(zip(block.days.tolist(), block.meters, strict=True))
     if not keys:
         return 0
     sequences.take(connection, name=SEQUENCE, count=0)
+    states = store.load_states(connection, keys=keys, minutes=block.minutes)
+    open_ = states.versions == block.versions
+    seals = covered(connection, meters=block.meters, days=block.days)
+    if seals is not None:
+        open_ &= seals == 0
+    plain = states.plain & (states.versions > 0) & _is_plain(block)
+    marked = np.flatnonzero(open_ & plain & ~states.validated)
+    store.mark_validated(connection, meter_days=states.meter_days[marked], now=now)
+    others = np.flatnonzero(open_ & ~plain)
+    return len(marked) + _lay_over(connection, rows_of(block, others), now=now)
+
+
+def _is_plain(block: DayBlock) -> Flags:
+    """Return which rows of a validated block agree with what was measured, and lay nothing over it."""
+    quality = trivial_quality(block.values["wh_import"], block.validated)
+    return np.asarray(block.validated & (block.quality == quality).all(axis=1))
+
+
+def _lay_over(connection: Connection, block: DayBlock, *, now: datetime) -> int:
+    """Write what a block says beside the measured values, where that is anything new; return how many rows it is."""
+    if not block.rows:
+        return 0
+    keys = list(zip(block.days.tolist(), block.meters, strict=True))
     stored = store.load_days(connection, keys=keys, minutes=block.minutes)
     edited = stored.quality == Quality.EDITED
     quality = np.where(edited, stored.quality, block.quality)
@@ -92,10 +121,7 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
         codes=stored.codes,
     )
     says_something = (stored.versions > 0) | _has_overlay(proposed)
-    chosen = (stored.versions == block.versions) & _differs(stored, proposed) & says_something
-    seals = covered(connection, meters=block.meters, days=block.days)
-    if seals is not None:
-        chosen &= seals == 0
+    chosen = _differs(stored, proposed) & says_something
     if chosen.any():
         store.write_overlays(connection, days=proposed, chosen=chosen, now=now)
     return int(chosen.sum())
@@ -126,7 +152,8 @@ def store_edited(connection: Connection, *, edits: Sequence[DayEdit], now: datet
     every = np.ones(len(edits), dtype=np.bool_)
     edited = edited_days(stored, edits)
     store.write_overlays(connection, days=edited, chosen=every, origin=Origin.HAND, now=now)
-    store.renumber(connection, keys=[(*key, minutes) for key in keys], first=first)
+    numbers = store.keys_of(connection, keys=keys, minutes=minutes)
+    store.renumber(connection, meter_days=numbers.tolist(), first=first)
 
 
 def check_not_sealed(connection: Connection, *, keys: Sequence[tuple[str, int]]) -> None:

@@ -6,57 +6,55 @@ from typing import Any
 import numpy as np
 
 from bijlighar.readings.model import ABSENT, CHANNELS, ENERGY_CHANNELS, Integers, intervals_per_day
+from bijlighar.readings.numbering import day_of
 from bijlighar.readings.rules import StoredDays, trivial_quality
-from bijlighar.storage.packed import CODE_BITS, pack, unpack
+from bijlighar.storage.packed import CODE_BITS, Codes, pack, unpack
 
 Row = tuple[Any, ...]
-#: What stands over the measured channels of energy.
-ESTIMATES = tuple(f"{channel}_estimate" for channel in ENERGY_CHANNELS)
-#: The packed columns, in the order of their codes.
-PACKED = (*CHANNELS, *ESTIMATES)
 #: The columns that `unpacked` takes.
-READ = ("day", "meter", "minutes", "version", "validated", "codes", *PACKED, "quality")
-#: The part of `codes` that tells of the measured channels.
-MEASURED_MASK = (1 << CODE_BITS * len(CHANNELS)) - 1
-_CODE_MASK = (1 << CODE_BITS) - 1
-_CODES_AT = READ.index("codes")
+READ = ("meter_day", "meter", "version", "validated_at", "codes", "measured", "laid", "quality")
+#: Where the codes of what is laid over the channels of energy begin in `codes`, and the part that lies below.
+LAID_SHIFT = CODE_BITS * len(CHANNELS)
+MEASURED_MASK = (1 << LAID_SHIFT) - 1
 
 
 def unpacked(rows: Sequence[Row], minutes: int, *, channels: Sequence[str] = CHANNELS) -> StoredDays:
     """Return rows of the columns `READ`, all of one interval length, as matrices of some channels."""
     count = intervals_per_day(minutes)
     turned = list(zip(*rows, strict=True)) if rows else [()] * len(READ)
-    codes = np.array(turned[_CODES_AT], dtype=np.int64)
-    matrices: dict[str, Integers] = {}
-    for place, name in enumerate(PACKED):
-        if name.removesuffix("_estimate") not in channels:
-            continue
-        own = (codes >> (CODE_BITS * place)) & _CODE_MASK
-        if own.any():
-            matrices[name] = unpack(turned[_CODES_AT + 1 + place], own, count)
-    measured = {name: matrices[name] for name in CHANNELS if name in matrices}
-    overlay = {
-        name: matrices[f"{name}_estimate"] for name in ENERGY_CHANNELS if f"{name}_estimate" in matrices
-    }
-    validated = np.array(turned[4], dtype=np.bool_)
+    keys, meters, versions, judged, codes_, measured_, laid_, quality_ = turned
+    codes = np.array(codes_, dtype=np.int64)
+    measured = _channels(measured_, codes & MEASURED_MASK, count, CHANNELS, channels)
+    overlay = _channels(laid_, codes >> LAID_SHIFT, count, ENERGY_CHANNELS, channels)
+    validated = np.array([moment is not None for moment in judged], dtype=np.bool_)
     energy = measured.get("wh_import")
     if energy is None:
         energy = np.full((len(rows), count), ABSENT, dtype=np.int64)
     quality = trivial_quality(energy, validated)
-    for row, blob in enumerate(turned[-1]):
+    for row, blob in enumerate(quality_):
         if blob is not None:
             quality[row] = np.frombuffer(blob, dtype=np.uint8)
     return StoredDays(
         minutes=minutes,
-        meters=tuple(turned[1]),
-        days=np.array(turned[0], dtype=np.int32),
-        versions=np.array(turned[3], dtype=np.int32),
+        meters=tuple(meters),
+        days=day_of(np.array(keys, dtype=np.int64)).astype(np.int32),
+        versions=np.array(versions, dtype=np.int32),
         measured=measured,
         overlay=overlay,
         quality=quality,
         validated=validated,
         codes=codes,
     )
+
+
+def _channels(
+    blobs: Sequence[bytes | None], codes: Codes, count: int, names: Sequence[str], wanted: Sequence[str]
+) -> dict[str, Integers]:
+    """Return the matrices of the wanted ones among the channels that rows are packed of."""
+    if not codes.any():
+        return {}
+    found = unpack(blobs, codes, count, wanted=[name in wanted for name in names])
+    return {name: matrix for name, matrix in zip(names, found, strict=True) if matrix is not None}
 
 
 def spread(stored: StoredDays, rows: Integers, keys: Sequence[tuple[int, str]], minutes: int) -> StoredDays:
@@ -89,31 +87,38 @@ def spread(stored: StoredDays, rows: Integers, keys: Sequence[tuple[int, str]], 
     )
 
 
-def packed_columns(
-    days: StoredDays, rows: Integers, names: Sequence[str]
-) -> tuple[list[list[bytes | None]], Integers]:
-    """Return the packed columns of the rows and their codes, the first name's in the lowest bits."""
-    columns: list[list[bytes | None]] = []
-    codes = np.zeros(len(rows), dtype=np.int64)
-    for place, name in enumerate(names):
-        estimate = name.endswith("_estimate")
-        source: Mapping[str, Integers] = days.overlay if estimate else days.measured
-        matrix = source.get(name.removesuffix("_estimate") if estimate else name)
-        if matrix is None:
-            columns.append([None] * len(rows))
-            continue
-        blobs, own = pack(matrix if len(rows) == len(matrix) else matrix[rows])
-        columns.append(blobs)
-        codes |= own << (CODE_BITS * place)
-    return columns, codes
+def measured_blobs(days: StoredDays, rows: Integers) -> tuple[list[bytes | None], Codes]:
+    """Return the column `measured` of the rows, and its part of `codes`."""
+    return _packed(days.measured, CHANNELS, rows)
 
 
-def state_columns(days: StoredDays, rows: Integers) -> list[list[Any]]:
-    """Return the columns `validated`, `missing` and `estimated`."""
-    missing = (days.of("wh_import")[rows] == ABSENT).sum(axis=1)
-    over = days.overlay.get("wh_import")
-    estimated = np.zeros(len(rows), dtype=np.int64) if over is None else (over[rows] != ABSENT).sum(axis=1)
-    return [days.validated[rows].tolist(), missing.tolist(), estimated.tolist()]
+def laid_blobs(days: StoredDays, rows: Integers) -> tuple[list[bytes | None], Codes]:
+    """Return the column `laid` of the rows, and its part of `codes`."""
+    blobs, codes = _packed(days.overlay, ENERGY_CHANNELS, rows)
+    return blobs, codes << LAID_SHIFT
+
+
+def _packed(
+    values: Mapping[str, Integers], names: Sequence[str], rows: Integers
+) -> tuple[list[bytes | None], Codes]:
+    if not values:
+        return [None] * len(rows), np.zeros(len(rows), dtype=np.int64)
+    own = [values.get(name) for name in names]
+    return pack(
+        [
+            matrix if matrix is None or len(matrix) == len(rows) else np.asarray(matrix[rows], dtype=np.int64)
+            for matrix in own
+        ]
+    )
+
+
+def state_columns(days: StoredDays, rows: Integers) -> list[list[int]]:
+    """Return the columns `missing` and `estimated`."""
+    energy, over = days.measured.get("wh_import"), days.overlay.get("wh_import")
+    every = [days.quality.shape[1]] * len(rows)
+    missing = every if energy is None else np.count_nonzero(energy[rows] == ABSENT, axis=1).tolist()
+    estimated = [0] * len(rows) if over is None else np.count_nonzero(over[rows] != ABSENT, axis=1).tolist()
+    return [missing, estimated]
 
 
 def quality_blobs(days: StoredDays, rows: Integers) -> list[bytes | None]:
@@ -134,7 +139,7 @@ class PackedDays:
         self.minutes = minutes
         self._rows: dict[int, dict[str, Row]] = {}
         for row in rows:
-            self._rows.setdefault(row[0], {})[row[1]] = row
+            self._rows.setdefault(day_of(int(row[0])), {})[row[1]] = row
 
     def days(self, *, meters: Sequence[str], first: int, last: int, channels: Sequence[str]) -> StoredDays:
         """Return what is held of the meters on the days `first` to `last`, by day."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Period, date_of, epoch_seconds, local_midnight
-from bijlighar.readings import event_store, finding_store, register_store, store
+from bijlighar.readings import event_store, finding_store, meter_store, register_store, store
 from bijlighar.readings.model import (
     ABSENT,
     CHANNELS,
@@ -52,6 +52,7 @@ from bijlighar.storage.sql import text_of
 
 DAYS_PER_PAGE = 100_000
 _UNKNOWN = (ABSENT, ABSENT)
+_ANY_MINUTES = 30
 
 
 def days(
@@ -71,7 +72,7 @@ def days(
     """
     wanted = tuple({"wh_import", *channels})
     if as_of is None:
-        found = store.select_days(connection, meters=meters, first=first, last=last, channels=wanted)
+        found = store.select_days(connection, meters=meters, first=first, last=last)
     else:
         found = store.select_days_as_of(connection, meters=meters, first=first, last=last, moment=as_of)
     return tuple(_block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
@@ -93,14 +94,14 @@ def raw_days(
     says `ESTIMATED` or `EDITED` where something stands over the measured value, else what it is raw.
     """
     wanted = tuple({"wh_import", *channels})
-    found = store.select_days(connection, meters=meters, first=first, last=last, channels=wanted)
+    found = store.select_days(connection, meters=meters, first=first, last=last)
     block = edited_block if with_edits else raw_block
     return tuple(block(unpacked(rows, minutes, channels=wanted)) for minutes, rows in found.items())
 
 
 def packed_days(connection: Connection, *, minutes: int, first: int, last: int) -> PackedDays:
     """Return the rows of all meters on the days `first` to `last`, of one interval length, still packed."""
-    found = store.select_days(connection, meters=None, first=first, last=last, channels=CHANNELS)
+    found = store.select_days(connection, meters=None, first=first, last=last)
     return PackedDays(found.get(minutes, []), minutes)
 
 
@@ -137,7 +138,7 @@ def edited_block(stored: StoredDays) -> DayBlock:
 
 def measured_spans(connection: Connection, *, meters: Sequence[str]) -> Mapping[str, tuple[int, int]]:
     """Return for each meter the start of its first and the end of its last measured interval [s since the epoch]."""
-    edges = store.select_edges(connection, meters=sorted(set(meters)))
+    edges = meter_store.select_edges(connection, meters=sorted(set(meters)))
     keys = sorted({(meter, day) for meter, first, last in edges for day in (first, last)})
     spans: dict[str, tuple[int, int]] = {}
     for minutes in INTERVAL_MINUTES:
@@ -150,6 +151,13 @@ def measured_spans(connection: Connection, *, meters: Sequence[str]) -> Mapping[
             end = interval_start(day, int(slots[-1]) + 1, minutes)
             low, high = spans.get(meter, (start, end))
             spans[meter] = (min(low, start), max(high, end))
+    for meter, first, last in edges:  # of a day whose intervals were archived the whole counts
+        start, end = interval_start(first, 0, _ANY_MINUTES), interval_start(last + 1, 0, _ANY_MINUTES)
+        low, high = spans.get(meter, (start, end))
+        spans[meter] = (
+            low if low < start + SECONDS_PER_DAY else start,
+            high if high > end - SECONDS_PER_DAY else end,
+        )
     return spans
 
 

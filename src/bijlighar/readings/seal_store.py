@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import (
     Boolean,
     Column,
@@ -22,14 +23,15 @@ from sqlalchemy import (
     update,
 )
 
-from bijlighar.readings.model import CHANNELS, Origin, RegisterKind, RegisterSnapshot
-from bijlighar.readings.packing import PACKED
+from bijlighar.readings.model import Origin, RegisterKind, RegisterSnapshot
+from bijlighar.readings.numbering import day_of, days_between, meter_day_of, minutes_of
 from bijlighar.readings.seals import SHUT, MonthSeal, SealState
 from bijlighar.readings.store import day_table, history_table
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 
-LateKey = tuple[int, str, int]
+#: A held row is told by its meter's own name.
+_NO_METER = np.zeros(1, dtype=np.int64)
 ROWS_AT_ONCE = 5_000
 
 seal_table = Table(
@@ -69,7 +71,7 @@ late_table = append_only(
         Column("origin", String(8), nullable=False),
         Column("recorded_at", Moment, nullable=False),
         Column("codes", Whole, nullable=False),
-        *(Column(name, LargeBinary) for name in CHANNELS),
+        Column("measured", LargeBinary),
     )
 )
 
@@ -145,20 +147,23 @@ def meter_day_keys(
 ) -> Iterator[tuple[int, str, int, int, bool]]:
     """Yield day, meter, minutes, version and whether it is validated, of the rows of some days, in that order."""
     table = day_table.c
+    day, minutes = day_of(table.meter_day), minutes_of(table.meter_day)
     statement = (
-        select(table.day, table.meter, table.minutes, table.version, table.validated)
-        .where(table.day.between(first, last))
-        .order_by(table.day, table.meter, table.minutes)
+        select(day, table.meter, minutes, table.version, table.validated_at)
+        .where(table.meter_day.between(*days_between(first, last)))
+        .order_by(day, table.meter, minutes)
     )
     for row in connection.execute(statement.execution_options(yield_per=ROWS_AT_ONCE)):
-        yield (row[0], row[1], row[2], row[3], row[4])
+        yield (row[0], row[1], row[2], row[3], row[4] is not None)
 
 
 def count_versions(connection: Connection, *, first: int, last: int) -> tuple[int, int]:
     """Return how many meter-days and how many earlier versions of them are stored on some days."""
     counts = [
         connection.execute(
-            select(func.count()).select_from(table).where(table.c.day.between(first, last))
+            select(func.count())
+            .select_from(table)
+            .where(table.c.meter_day.between(*days_between(first, last)))
         ).scalar_one()
         for table in (day_table, history_table)
     ]
@@ -259,8 +264,8 @@ def late_register_row(snapshot: RegisterSnapshot, *, seal: int, now: object) -> 
 
 def packed_row(row: Row[Any]) -> tuple[Any, ...]:
     """Return a held row as `packing.unpacked` takes it."""
-    values = [getattr(row, name, None) for name in PACKED]
-    return (row.day, row.meter, row.minutes, row.version, False, row.codes, *values, None)
+    day = meter_day_of(days=[row.day], numbers=_NO_METER, minutes=row.minutes).item()
+    return (day, row.meter, row.version, None, row.codes, row.measured, None, None)
 
 
 def _values(seal: MonthSeal) -> dict[str, Any]:

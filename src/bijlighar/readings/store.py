@@ -1,9 +1,11 @@
 """The packed meter-days, their history and the findings of deliveries: SQL, private to this room."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice, repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,25 +21,28 @@ from sqlalchemy import (
     String,
     Table,
     func,
-    null,
     select,
     union_all,
+    update,
 )
 
+from bijlighar.readings import meter_store
 from bijlighar.readings.model import (
-    CHANNELS,
+    ABSENT,
+    INTERVAL_MINUTES,
     MINUTES_PER_DAY,
+    Days,
     Flags,
     Integers,
     Origin,
 )
+from bijlighar.readings.numbering import day_of, days_between, meter_day_of, minutes_of
 from bijlighar.readings.packing import (
-    ESTIMATES,
     MEASURED_MASK,
-    PACKED,
     READ,
     Row,
-    packed_columns,
+    laid_blobs,
+    measured_blobs,
     quality_blobs,
     spread,
     state_columns,
@@ -46,49 +51,51 @@ from bijlighar.readings.packing import (
 from bijlighar.readings.rules import StoredDays
 from bijlighar.storage import bulk
 from bijlighar.storage.append_only import append_only
-from bijlighar.storage.packed import CODE_BITS
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import among
 
-METERS_PER_SELECT = 5_000
+#: Where at least one of so many meter-days between the first and the last is wanted, all between are read.
+DENSE = 4
+KEYS_PER_SELECT = 5_000
 #: A writer that waited its turn may name an earlier moment; no version is told before the one it follows.
 RISING = ("recorded_at",)
 
 
-def _packed_columns() -> tuple[Column[Any], ...]:
+def _packed_columns(*, is_history: bool) -> tuple[Column[Any], ...]:
     return (
         Column("recorded_at", Moment, nullable=False),
-        Column("origin", String(8), nullable=False),
-        Column("validated", Boolean, nullable=False),
+        Column("validated_at", Moment),
+        Column("codes", Whole, nullable=False),
+        Column("version", Integer, nullable=False, primary_key=is_history, autoincrement=False),
         Column("missing", SmallInteger, nullable=False),
         Column("estimated", SmallInteger, nullable=False),
-        Column("codes", Whole, nullable=False),
-        *(Column(name, LargeBinary) for name in PACKED),
+        Column("meter", String(32), nullable=False),
+        Column("origin", String(8), nullable=False),
+        Column("measured", LargeBinary),
+        Column("laid", LargeBinary),
         Column("quality", LargeBinary),
     )
 
 
-_COMMON = ("recorded_at", "origin", "validated", "missing", "estimated", "codes", *PACKED, "quality")
-_LEAN = ("recorded_at", "origin", "validated", "missing", "estimated", "codes", *ESTIMATES, "quality")
+_STATE = ("recorded_at", "validated_at", "codes", "version", "missing", "estimated", "meter", "origin")
+_COMMON = (*_STATE, "measured", "laid", "quality")
+_LEAN = (*_STATE, "laid", "quality")
 
-# `missing` counts the intervals without a measured wh_import, `estimated` those with something laid over it.
+# `meter_day` is a number of `numbering`. `validated_at` tells when validation first agreed with this version as it
+# is. `missing` counts the intervals without a measured wh_import, `estimated` those with something laid over it;
+# `measured` and `laid` hold the channels one after the other, as `codes` says.
 day_table = Table(
     "readings_day",
     metadata,
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("meter", String(32), primary_key=True),
-    Column("minutes", SmallInteger, primary_key=True, autoincrement=False),
-    Column("version", Integer, nullable=False),
+    Column("meter_day", Whole, primary_key=True, autoincrement=False),
     Column("sequence", Whole, nullable=False),
-    *_packed_columns(),
-    sqlite_with_rowid=False,
+    *_packed_columns(is_history=False),
 )
 Index("ix_readings_day_sequence", day_table.c.sequence)
-Index("ix_readings_day_meter", day_table.c.meter, day_table.c.day)
 _has_estimates = day_table.c.estimated > 0
 Index(
     "ix_readings_day_estimated",
-    *(day_table.c.meter, day_table.c.day),
+    day_table.c.meter,
     sqlite_where=_has_estimates,
     postgresql_where=_has_estimates,
 )
@@ -98,33 +105,67 @@ history_table = append_only(
     Table(
         "readings_day_history",
         metadata,
-        Column("day", Integer, primary_key=True, autoincrement=False),
-        Column("meter", String(32), primary_key=True),
-        Column("minutes", SmallInteger, primary_key=True, autoincrement=False),
-        Column("version", Integer, primary_key=True, autoincrement=False),
-        *_packed_columns(),
+        Column("meter_day", Whole, primary_key=True, autoincrement=False),
+        *_packed_columns(is_history=True),
         Column("replaced_at", Moment, nullable=False),
         Column("lean", Boolean, nullable=False),
-        sqlite_with_rowid=False,
     )
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class States:
+    """
+    What stands of some meter-days beside their values, in the order in which they were asked for.
+
+    versions: 0 where nothing is stored; plain: nothing is laid over, and the quality follows from what was measured.
+    """
+
+    meter_days: Integers
+    versions: Days
+    validated: Flags
+    plain: Flags
+
+
+def keys_of(connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int) -> Integers:
+    """Return the numbers of (day, meter) keys; those of a meter that is not known are of no meter-day at all."""
+    numbers = meter_store.array_of(meter_store.known_numbers(connection), [meter for _, meter in keys])
+    return meter_day_of(days=[day for day, _ in keys], numbers=numbers, minutes=minutes)
 
 
 def load_days(
     connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int, lock: bool = True
 ) -> StoredDays:
     """Return the stored rows of (day, meter) keys in the order of the keys; a missing one has version 0."""
-    wanted = [(day, meter, minutes) for day, meter in keys]
-    found = bulk.fetch_rows(connection, table=day_table, columns=READ, keys=wanted, lock=lock)
-    place = {key: row for row, key in enumerate(keys)}
-    if len(found) == len(keys):
-        ordered: list[Row] = [()] * len(keys)
-        for row in found:
-            ordered[place[row[0], row[1]]] = row
-        return unpacked(ordered, minutes)
+    wanted = keys_of(connection, keys=keys, minutes=minutes)
+    found = _fetch(connection, READ, wanted, lock=lock)
     stored = unpacked(found, minutes)
-    rows = np.array([place[row[0], row[1]] for row in found], dtype=np.int64)
+    rows = _places(wanted, found)
+    if len(found) == len(keys) and bool((rows == np.arange(len(keys))).all()):
+        return stored
     return spread(stored, rows, keys, minutes)
+
+
+def load_states(connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int) -> States:
+    """Return what stands of (day, meter) keys beside their values, in the order of the keys; locked."""
+    wanted = keys_of(connection, keys=keys, minutes=minutes)
+    columns = ("meter_day", "version", "validated_at", "laid", "quality")
+    found = _fetch(connection, columns, wanted, lock=True)
+    rows = _places(wanted, found)
+    versions = np.zeros(len(keys), dtype=np.int32)
+    versions[rows] = [row[1] for row in found]
+    validated, plain = np.zeros((2, len(keys)), dtype=np.bool_)
+    validated[rows] = [row[2] is not None for row in found]
+    plain[rows] = [row[3] is None and row[4] is None for row in found]
+    return States(meter_days=wanted, versions=versions, validated=validated, plain=plain)
+
+
+def mark_validated(connection: Connection, *, meter_days: Integers, now: datetime) -> None:
+    """Note that validation agrees with these meter-days as they are; that makes no new version."""
+    for begin in range(0, len(meter_days), KEYS_PER_SELECT):
+        some = meter_days[begin : begin + KEYS_PER_SELECT].tolist()
+        statement = update(day_table).where(among(connection, day_table.c.meter_day, some))
+        connection.execute(statement.values(validated_at=now))
 
 
 def write_days(
@@ -138,25 +179,47 @@ def write_days(
 ) -> None:
     """Write the chosen rows as new versions with these sequence numbers; the old rows go to the history whole."""
     rows = np.flatnonzero(chosen)
-    keys = _keys(days, rows)
-    known = [key for key, version in zip(keys, days.versions[rows].tolist(), strict=True) if version > 0]
-    _to_history(connection, keys=known, columns=("version", *_COMMON), lean=False, now=now)
-    blobs, codes = packed_columns(days, rows, PACKED)
-    columns = ("day", "meter", "minutes", "version", "sequence", *_COMMON)
+    meters = [days.meters[row] for row in rows.tolist()]
+    numbers = meter_store.array_of(meter_store.give_numbers(connection, meters=meters), meters)
+    keys = meter_day_of(days=days.days[rows], numbers=numbers, minutes=days.minutes)
+    known = days.versions[rows] > 0
+    _to_history(connection, keys=keys[known], columns=_COMMON, lean=False, now=now)
+    measured, codes = measured_blobs(days, rows)
+    laid, codes_laid = laid_blobs(days, rows)
+    moment = bulk.as_driver(connection, now)
     lists: list[Iterable[Any]] = [
-        *zip(*keys, strict=True),
-        (days.versions[rows] + 1).tolist(),
+        keys.tolist(),
         islice(sequences, len(rows)),
-        [now] * len(rows),
-        [origins[row].value for row in rows.tolist()],
+        [moment] * len(rows),
+        [moment if validated else None for validated in days.validated[rows].tolist()],
+        (codes | codes_laid).tolist(),
+        (days.versions[rows] + 1).tolist(),
         *state_columns(days, rows),
-        codes.tolist(),
-        *blobs,
+        meters,
+        _texts(origins, rows),
+        measured,
+        laid,
         quality_blobs(days, rows),
     ]
-    bulk.upsert_rows(
-        connection, table=day_table, columns=columns, rows=list(zip(*lists, strict=True)), rising=RISING
-    )
+    ready = list(zip(*lists, strict=True))
+    columns = ("meter_day", "sequence", *_COMMON)
+    if known.any():
+        old = [row for row, is_known in zip(ready, known.tolist(), strict=True) if is_known]
+        ready = [row for row, is_known in zip(ready, known.tolist(), strict=True) if not is_known]
+        bulk.update_rows(
+            connection,
+            table=day_table,
+            key=columns[:1],
+            columns=columns[1:],
+            rows=old,
+            rising=RISING,
+            is_ready=True,
+        )
+    bulk.insert_rows(connection, table=day_table, columns=columns, rows=ready, is_ready=True)
+    energy = days.measured.get("wh_import")
+    if energy is not None:
+        came = (energy[rows] != ABSENT).any(axis=1)
+        meter_store.note_measured(connection, numbers=numbers[came], days=days.days[rows][came])
 
 
 def write_overlays(
@@ -174,27 +237,29 @@ def write_overlays(
     number of a new row is 0 and that of the others stays.
     """
     rows = np.flatnonzero(chosen & (days.versions > 0))
-    keys = _keys(days, rows)
-    _to_history(connection, keys=keys, columns=("version", *_LEAN), lean=True, now=now)
-    blobs, codes = packed_columns(days, rows, ESTIMATES)
-    columns = ("version", "recorded_at", "validated", "missing", "estimated", "codes", *ESTIMATES, "quality")
+    keys = keys_of(connection, keys=_keys(days, rows), minutes=days.minutes)
+    _to_history(connection, keys=keys, columns=_LEAN, lean=True, now=now)
+    laid, codes = laid_blobs(days, rows)
+    columns = ("version", "recorded_at", "validated_at", "missing", "estimated", "codes", "laid", "quality")
+    moment = bulk.as_driver(connection, now)
     lists: list[Iterable[Any]] = [
-        *(zip(*keys, strict=True) if keys else ((), (), ())),
+        keys.tolist(),
         (days.versions[rows] + 1).tolist(),
-        [now] * len(rows),
+        [moment] * len(rows),
+        [moment if validated else None for validated in days.validated[rows].tolist()],
         *state_columns(days, rows),
-        (codes << (CODE_BITS * len(CHANNELS)) | days.codes[rows] & MEASURED_MASK).tolist(),
-        *blobs,
+        (codes | days.codes[rows] & MEASURED_MASK).tolist(),
+        laid,
         quality_blobs(days, rows),
     ]
-    key = ("day", "meter", "minutes")
     bulk.update_rows(
         connection,
         table=day_table,
-        key=key,
+        key=("meter_day",),
         columns=columns,
         rows=list(zip(*lists, strict=True)),
         rising=RISING,
+        is_ready=True,
     )
     fresh = chosen & (days.versions == 0)
     if fresh.any():
@@ -203,27 +268,22 @@ def write_overlays(
 
 
 def select_days(
-    connection: Connection, *, meters: Sequence[str] | None, first: int, last: int, channels: Sequence[str]
+    connection: Connection, *, meters: Sequence[str] | None, first: int, last: int
 ) -> dict[int, list[Row]]:
-    """
-    Return the current rows of the days `first` to `last`, by interval length, ordered by meter and day.
-
-    The packed columns of other than these channels are left out (None).
-    """
-    left_out = {name for name in CHANNELS if name not in channels}
-    columns = [null().label(name) if name in left_out else day_table.c[name] for name in READ]
-    base = select(*columns)
-    found: list[Row] = []
+    """Return the current rows of the days `first` to `last`, by interval length, ordered by meter and day."""
     if meters is None:
-        found.extend(bulk.fetched(connection.execute(base.where(day_table.c.day.between(first, last)))))
-    else:
-        wanted = sorted(set(meters))
-        days = list(range(first, last + 1))  # a list, so that (day, meter) leads straight to each row
-        for begin in range(0, len(wanted), METERS_PER_SELECT):
-            some = wanted[begin : begin + METERS_PER_SELECT]
-            statement = base.where(among(connection, day_table.c.meter, some), day_table.c.day.in_(days))
-            found.extend(bulk.fetched(connection.execute(statement)))
-    return _by_minutes(found)
+        least, greatest = days_between(first, last)
+        return _by_minutes(
+            bulk.fetch_between(
+                connection, table=day_table, columns=READ, first=least, last=greatest, lock=False
+            )
+        )
+    numbers = meter_store.array_of(meter_store.known_numbers(connection), sorted(set(meters)))
+    numbers = numbers[numbers > 0]
+    days = np.repeat(np.arange(first, last + 1, dtype=np.int64), len(numbers))
+    numbers = np.tile(numbers, last - first + 1)
+    both = [meter_day_of(days=days, numbers=numbers, minutes=minutes) for minutes in INTERVAL_MINUTES]
+    return _by_minutes(_fetch(connection, READ, np.concatenate(both), lock=False))
 
 
 def select_changed(connection: Connection, *, after: int, limit: int) -> tuple[dict[int, list[Row]], int]:
@@ -245,77 +305,73 @@ def select_days_as_of(
 ) -> dict[int, list[Row]]:
     """Return the rows as they were at `moment`, by interval length, ordered by meter and day."""
     names = [*READ, "recorded_at"]
-    versions: dict[tuple[int, str, int], list[dict[str, Any]]] = {}
+    versions: dict[int, list[dict[str, Any]]] = {}
     for table in (day_table, history_table):
         columns = [table.c[name] for name in names]
         if table is history_table:
             columns.append(history_table.c.lean)
-        statement = select(*columns).where(table.c.day.between(first, last))
+        statement = select(*columns).where(table.c.meter_day.between(*days_between(first, last)))
         if meters is not None:
             statement = statement.where(table.c.meter.in_(sorted(set(meters))))
         for found_row in connection.execute(statement).mappings():
-            key = (found_row["day"], found_row["meter"], found_row["minutes"])
-            versions.setdefault(key, []).append(dict(found_row))
-    found: list[Row] = []
-    for rows in versions.values():
-        chosen: dict[str, Any] | None = None
-        rows.sort(key=lambda row: -row["version"])
-        above: dict[str, Any] = {}
-        for row in rows:
-            if row.get("lean"):
-                row.update({name: above[name] for name in CHANNELS})
-            above = row
-            if chosen is None and row["recorded_at"] <= moment:
-                chosen = row
-        if chosen is not None:
-            found.append(tuple(chosen[name] for name in READ))
-    return _by_minutes(found)
+            versions.setdefault(found_row["meter_day"], []).append(dict(found_row))
+    known = (_known_at(rows, moment) for rows in versions.values())
+    return _by_minutes(row for row in known if row is not None)
 
 
-def select_touched(connection: Connection, *, meter_days: Sequence[tuple[str, int]], reach: int) -> list[Row]:
+def _known_at(versions: list[dict[str, Any]], moment: datetime) -> Row | None:
+    """Return of a meter-day's versions the columns `READ` of the one that stood at a moment, None if none did."""
+    above: dict[str, Any] = {}
+    for row in sorted(versions, key=lambda row: -row["version"]):
+        if row.get("lean"):
+            row["measured"] = above["measured"]
+        above = row
+        if row["recorded_at"] <= moment:
+            if row["validated_at"] is not None and row["validated_at"] > moment:
+                row["validated_at"] = None
+            return tuple(row[name] for name in READ)
+    return None
+
+
+def select_touched(
+    connection: Connection, *, meter_days: Sequence[tuple[str, int]], reach: int
+) -> list[tuple[int, str]]:
     """
-    Return the keys of the rows that a register of (meter, day) concerns.
+    Return (number of the meter-day, meter) of the rows that a register of (meter, day) concerns.
 
     They are the day it opens, the day it closes, and the days within `reach` of it that hold estimates.
     """
-    wanted = [
-        (at, meter, minutes) for meter, day in meter_days for at in (day - 1, day) for minutes in (15, 30)
-    ]
-    found = set(
-        bulk.fetch_rows(
-            connection, table=day_table, columns=("day", "meter", "minutes"), keys=wanted, lock=True
-        )
-    )
+    wanted = [(at, meter) for meter, day in meter_days for at in (day - 1, day)]
+    both = [keys_of(connection, keys=wanted, minutes=minutes) for minutes in INTERVAL_MINUTES]
+    found = set(_fetch(connection, ("meter_day", "meter"), np.concatenate(both), lock=True))
     spans: dict[str, tuple[int, int]] = {}
     for meter, day in meter_days:
         low, high = spans.get(meter, (day, day))
         spans[meter] = (min(low, day - reach), max(high, day + reach))
     meters = sorted(spans)
-    key = (day_table.c.day, day_table.c.meter, day_table.c.minutes)
-    for begin in range(0, len(meters), METERS_PER_SELECT):
-        some = meters[begin : begin + METERS_PER_SELECT]
-        for row in connection.execute(
-            select(*key).where(_has_estimates, among(connection, day_table.c.meter, some))
-        ):
+    statement = select(day_table.c.meter_day, day_table.c.meter).where(_has_estimates)
+    for begin in range(0, len(meters), KEYS_PER_SELECT):
+        some = among(connection, day_table.c.meter, meters[begin : begin + KEYS_PER_SELECT])
+        for row in connection.execute(statement.where(some)):
             low, high = spans[row.meter]
-            if low <= row.day <= high:
-                found.add(tuple(row))
+            if low <= day_of(row.meter_day) <= high:
+                found.add((row.meter_day, row.meter))
     return sorted(found)
 
 
-def renumber(connection: Connection, *, keys: Sequence[Row], first: int) -> None:
-    """Give the rows of (day, meter, minutes) keys sequence numbers from `first`, without a new version."""
-    rows = [(*key, first + place) for place, key in enumerate(keys)]
-    columns = ("day", "meter", "minutes")
-    bulk.update_rows(connection, table=day_table, key=columns, columns=("sequence",), rows=rows)
+def renumber(connection: Connection, *, meter_days: Sequence[int], first: int) -> None:
+    """Give meter-days sequence numbers from `first`, without a new version."""
+    rows = [(key, first + place) for place, key in enumerate(meter_days)]
+    bulk.update_rows(connection, table=day_table, key=("meter_day",), columns=("sequence",), rows=rows)
 
 
 def select_present(connection: Connection, *, first: int, last: int) -> list[Row]:
     """Return (meter, day) of the days whose intervals were all measured."""
-    statement = select(day_table.c.meter, day_table.c.day).where(
-        day_table.c.day.between(first, last), day_table.c.missing == 0
+    table = day_table.c
+    statement = select(table.meter, table.meter_day).where(
+        table.meter_day.between(*days_between(first, last)), table.missing == 0
     )
-    return bulk.fetched(connection.execute(statement))
+    return [(meter, day_of(key)) for meter, key in bulk.fetched(connection.execute(statement))]
 
 
 def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Select[Any]:
@@ -327,9 +383,10 @@ def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Selec
     minutes_missing = int(MINUTES_PER_DAY * (100 - complete_pct) / 100)
     parts = []
     for table in (day_table, history_table):
+        key = table.c.meter_day
         parts.append(
-            select(table.c.meter, table.c.day, table.c.recorded_at).where(
-                table.c.day.between(first, last), table.c.missing * table.c.minutes <= minutes_missing
+            select(table.c.meter, day_of(key).label("day"), table.c.recorded_at).where(
+                key.between(*days_between(first, last)), table.c.missing * minutes_of(key) <= minutes_missing
             )
         )
     versions = union_all(*parts).subquery("versions")
@@ -338,61 +395,101 @@ def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Selec
     )
 
 
-def select_edges(connection: Connection, *, meters: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Return (meter, first day, last day) of the days of which anything was measured."""
-    found: list[tuple[str, int, int]] = []
-    day = day_table.c.day
-    for begin in range(0, len(meters), METERS_PER_SELECT):
-        statement = (
-            select(day_table.c.meter, func.min(day), func.max(day))
-            .where(
-                among(connection, day_table.c.meter, meters[begin : begin + METERS_PER_SELECT]),
-                day_table.c.missing * day_table.c.minutes < MINUTES_PER_DAY,
-            )
-            .group_by(day_table.c.meter)
-        )
-        found.extend((meter, first, last) for meter, first, last in connection.execute(statement))
-    return found
-
-
 def select_meters(connection: Connection, *, first: int, last: int) -> tuple[str, ...]:
     """Return the meters of which anything is stored on some days, in their order."""
-    statement = select(day_table.c.meter).where(day_table.c.day.between(first, last)).distinct()
-    return tuple(sorted(row.meter for row in connection.execute(statement)))
+    within = day_table.c.meter_day.between(*days_between(first, last))
+    return tuple(sorted(connection.execute(select(day_table.c.meter).where(within).distinct()).scalars()))
 
 
 def select_ends(connection: Connection, *, meter: str | None = None) -> tuple[int, int] | None:
     """Return the first and the last day of which anything is stored (of one meter)."""
-    statement = select(func.min(day_table.c.day), func.max(day_table.c.day))
-    if meter is not None:
-        statement = statement.where(day_table.c.meter == meter)
+    statement = select(func.min(day_table.c.meter_day), func.max(day_table.c.meter_day))
     first, last = connection.execute(statement).one()
-    return None if first is None else (first, last)
+    if first is None:
+        return None
+    ends = day_of(int(first)), day_of(int(last))
+    if meter is None:
+        return ends
+    keys = [(day, meter) for day in range(ends[0], ends[1] + 1)]
+    both = [keys_of(connection, keys=keys, minutes=minutes) for minutes in INTERVAL_MINUTES]
+    found = _fetch(connection, ("meter_day",), np.concatenate(both), lock=False)
+    days = [day_of(key) for (key,) in found]
+    return (min(days), max(days)) if days else None
 
 
-def _keys(days: StoredDays, rows: Integers) -> list[tuple[int, str, int]]:
+def _keys(days: StoredDays, rows: Integers) -> list[tuple[int, str]]:
     numbers = days.days.tolist()
-    return [(numbers[row], days.meters[row], days.minutes) for row in rows.tolist()]
+    return [(numbers[row], days.meters[row]) for row in rows.tolist()]
+
+
+def _fetch(connection: Connection, columns: Sequence[str], wanted: Integers, *, lock: bool) -> list[Row]:
+    """
+    Return columns, the number of the meter-day first, of the meter-days that are stored of these numbers, in order.
+
+    Where most of a day's are wanted the day is read as it lies; else each is looked up.
+    """
+    wanted = np.unique(wanted)
+    if not len(wanted):
+        return []
+    first, last = _runs(wanted)
+    if int((last - first + 1).sum()) > DENSE * len(wanted):
+        keys = [(key,) for key in wanted.tolist()]
+        return bulk.fetch_rows(connection, table=day_table, columns=columns, keys=keys, lock=lock)
+    found: list[Row] = []
+    for low, high in zip(first.tolist(), last.tolist(), strict=True):
+        found += bulk.fetch_between(
+            connection, table=day_table, columns=columns, first=low, last=high, lock=lock
+        )
+    read = np.array([row[0] for row in found], dtype=np.int64)
+    asked = np.isin(read, wanted, assume_unique=True)
+    return (
+        found
+        if asked.all()
+        else [row for row, is_asked in zip(found, asked.tolist(), strict=True) if is_asked]
+    )
+
+
+def _runs(wanted: Integers) -> tuple[Integers, Integers]:
+    """Return the least and the greatest of the wanted numbers of each day."""
+    days = day_of(wanted)
+    begins = np.flatnonzero(np.concatenate(([True], days[1:] != days[:-1])))
+    ends = np.concatenate((begins[1:], [len(wanted)])) - 1
+    return wanted[begins], wanted[ends]
+
+
+def _places(wanted: Integers, found: Sequence[Row]) -> Integers:
+    """Return for each found row, whose number comes first, its place among the wanted ones."""
+    keys = np.array([row[0] for row in found], dtype=np.int64)
+    order = np.argsort(wanted, kind="stable")
+    return np.asarray(order[np.searchsorted(wanted[order], keys)], dtype=np.int64)
+
+
+def _texts(origins: Sequence[Origin], rows: Integers) -> list[str]:
+    """Return what is stored of the origins of some rows."""
+    texts = {origin: origin.value for origin in Origin}
+    if len(set(origins)) == 1:  # as meters deliver
+        return [texts[origins[0]]] * len(rows)
+    return [texts[origins[row]] for row in rows.tolist()]
 
 
 def _to_history(
-    connection: Connection, *, keys: Sequence[Row], columns: Sequence[str], lean: bool, now: datetime
+    connection: Connection, *, keys: Integers, columns: Sequence[str], lean: bool, now: datetime
 ) -> None:
     extra: dict[str, Any] = {"replaced_at": now, "lean": lean}
     bulk.copy_rows(
         connection,
         source=day_table,
         target=history_table,
-        columns=("day", "meter", "minutes", *columns),
+        columns=("meter_day", *columns),
         extra=extra,
-        keys=keys,
+        keys=[(key,) for key in keys.tolist()],
     )
 
 
 def _by_minutes(rows: Iterable[Row]) -> dict[int, list[Row]]:
     grouped: dict[int, list[Row]] = {}
     for row in rows:
-        grouped.setdefault(row[2], []).append(row)
+        grouped.setdefault(minutes_of(row[0]), []).append(row)
     for group in grouped.values():
-        group.sort(key=lambda row: (row[1], row[0]))
+        group.sort(key=itemgetter(1, 0))
     return dict(sorted(grouped.items()))

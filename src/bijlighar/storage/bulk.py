@@ -9,6 +9,7 @@ rows that exist. A JSON column is not for here.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from zlib import crc32
 
@@ -22,9 +23,16 @@ Row = tuple[Any, ...]
 KEYS_PER_SELECT = 5_000
 
 
-def insert_rows(connection: Connection, *, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Insert rows that do not exist yet."""
-    ready = _ready(connection, table, columns, rows)
+def insert_rows(
+    connection: Connection,
+    *,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    is_ready: bool = False,
+) -> None:
+    """Insert rows that do not exist yet; those that are `is_ready` hold their moments by `as_driver` already."""
+    ready = rows if is_ready else _ready(connection, table, columns, rows)
     if not ready:
         return
     if _is_postgresql(connection):
@@ -80,13 +88,15 @@ def update_rows(
     columns: Sequence[str],
     rows: Sequence[Row],
     rising: Sequence[str] = (),
+    is_ready: bool = False,
 ) -> None:
     """
     Set `columns` of the rows of `key`; each row holds the key first, then the values.
 
-    A column that is `rising` keeps what it holds where that is greater.
+    A column that is `rising` keeps what it holds where that is greater. Rows that are `is_ready` hold their moments
+    by `as_driver` already.
     """
-    ready = _ready(connection, table, (*key, *columns), rows)
+    ready = rows if is_ready else _ready(connection, table, (*key, *columns), rows)
     if not ready:
         return
     if _is_postgresql(connection):
@@ -115,8 +125,18 @@ def copy_rows(
     keys: Sequence[Row],
 ) -> None:
     """Copy `columns` of the rows of `source` with these primary keys into `target`, with `extra` values added."""
-    if not keys:
-        return
+    for begin in range(0, len(keys), KEYS_PER_SELECT):
+        _copy_some(connection, source, target, columns, extra, keys[begin : begin + KEYS_PER_SELECT])
+
+
+def _copy_some(
+    connection: Connection,
+    source: Table,
+    target: Table,
+    columns: Sequence[str],
+    extra: Mapping[str, Any],
+    keys: Sequence[Row],
+) -> None:
     key = [column.name for column in source.primary_key]
     added = _ready(connection, target, tuple(extra), [tuple(extra.values())])[0]
     names = ", ".join((*columns, *extra))
@@ -132,12 +152,13 @@ def copy_rows(
         )
         connection.exec_driver_sql(statement, (*added, *_lists(keys)))
         return
-    same = " AND ".join(f"t.{name} = ?" for name in key)
     marks = "".join(", ?" for _ in extra)
+    same, given = _among_keys(connection, source, key, keys)
     statement = (
-        f"INSERT INTO {target.name} ({names}) SELECT {wanted}{marks} FROM {source.name} t WHERE {same}"  # noqa: S608
+        f"INSERT INTO {target.name} ({names}) SELECT {wanted}{marks} "  # noqa: S608
+        f"FROM json_each(?) k CROSS JOIN {source.name} t WHERE {same}"
     )
-    connection.exec_driver_sql(statement, [(*added, *row) for row in _ready(connection, source, key, keys)])
+    connection.exec_driver_sql(statement, (*added, given))
 
 
 def fetch_rows(
@@ -170,11 +191,43 @@ def _fetch(
             f"ORDER BY {order}{' FOR UPDATE OF t' if lock else ''}"
         )
         return fetched(connection.exec_driver_sql(statement, tuple(_lists(keys))))
-    same = " AND ".join(f"t.{name} = json_extract(k.value, '$[{place}]')" for place, name in enumerate(key))
-    # CROSS JOIN keeps SQLite's planner from turning the join round: the keys lead, the table is looked up.
+    same, given = _among_keys(connection, table, key, keys)
     statement = f"SELECT {wanted} FROM json_each(?) k CROSS JOIN {table.name} t WHERE {same} ORDER BY {order}"  # noqa: S608
-    wanted_keys = json.dumps([list(row) for row in _ready(connection, table, key, keys)])
-    return fetched(connection.exec_driver_sql(statement, (wanted_keys,)))
+    return fetched(connection.exec_driver_sql(statement, (given,)))
+
+
+def _among_keys(
+    connection: Connection, table: Table, key: Sequence[str], keys: Sequence[Row]
+) -> tuple[str, str]:
+    """
+    Return for SQLite how a row of `t` meets an entry of `json_each(?) k`, and what is given to that function.
+
+    CROSS JOIN with it keeps SQLite's planner from turning the join round: the keys lead, the table is looked up.
+    """
+    if len(key) == 1:
+        return f"t.{key[0]} = k.value", json.dumps([row[0] for row in _ready(connection, table, key, keys)])
+    same = " AND ".join(f"t.{name} = json_extract(k.value, '$[{place}]')" for place, name in enumerate(key))
+    return same, json.dumps([list(row) for row in _ready(connection, table, key, keys)])
+
+
+def fetch_between(
+    connection: Connection, *, table: Table, columns: Sequence[str], first: int, last: int, lock: bool
+) -> list[Row]:
+    """Return `columns` of the rows whose primary key, one integer, is `first` to `last`, in its order."""
+    (key,) = (column.name for column in table.primary_key)
+    is_postgresql = _is_postgresql(connection)
+    mark = "%s" if is_postgresql else "?"
+    statement = (
+        f"SELECT {', '.join(columns)} FROM {table.name} WHERE {key} BETWEEN {mark} AND {mark} "  # noqa: S608
+        f"ORDER BY {key}{' FOR UPDATE' if lock and is_postgresql else ''}"
+    )
+    return fetched(connection.exec_driver_sql(statement, (first, last)))
+
+
+def as_driver(connection: Connection, moment: datetime) -> Any:  # noqa: ANN401 - the driver's own form
+    """Return a moment as the driver takes it: on SQLite text."""
+    process = Moment().dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    return process(moment) if process else moment
 
 
 def fetched(result: CursorResult[Any]) -> list[Row]:

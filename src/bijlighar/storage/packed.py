@@ -1,10 +1,10 @@
 """
-Packed columns: a row of integers as the narrowest bytes that hold it exactly.
+Packed rows: several runs of integers, each as the narrowest bytes that hold it exactly, one after the other.
 
-A row is stored little-endian as uint16 (absent 0xFFFF), int32 or int64 (absent the least value); where a row is too
+A run is stored little-endian as uint16 (absent 0xFFFF), int32 or int64 (absent the least value); where a run is too
 wide for 16 bits but all its values are multiples of a power of ten, it is divided first. A code of five bits says
-how: width in the low two bits (0: nothing stored, 1: uint16, 2: int32, 3: int64), the power of ten above them.
-Nothing is ever clipped or rounded.
+how: width in the low two bits (0: nothing stored, 1: uint16, 2: int32, 3: int64), the power of ten above them. The
+codes of a row's runs stand in one integer, the first run's in the lowest bits. Nothing is ever clipped or rounded.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,11 @@ from bijlighar.storage.errors import StorageError
 
 Integers = NDArray[np.int64]
 Codes = NDArray[np.int64]
+Octets = NDArray[np.uint8]
 
 ABSENT = int(np.iinfo(np.int64).min)
 CODE_BITS = 5
+CODE_MASK = (1 << CODE_BITS) - 1
 WIDTH_NONE, WIDTH_16, WIDTH_32, WIDTH_64 = 0, 1, 2, 3
 SCALE_MAX = 3
 _ABSENT_16 = 0xFFFF
@@ -33,78 +35,157 @@ _MARKS = {WIDTH_16: _ABSENT_16, WIDTH_32: _ABSENT_32, WIDTH_64: ABSENT}
 
 
 class BrokenColumn(StorageError):
-    """The bytes of a packed column have not the length that their code says."""
+    """The bytes of a packed row have not the length that their code says."""
 
     code = "storage.broken-column"
 
 
-def pack(values: Integers) -> tuple[list[bytes | None], Codes]:
+def pack(matrices: Sequence[Integers | None]) -> tuple[list[bytes | None], Codes]:
     r"""
-    Return the bytes and the code of each row of `values` (rows, columns); a row that is all absent is None.
+    Return the bytes and the codes of each row of matrices (rows, columns); a row that is all absent is None.
 
-    >>> pack(np.array([[7, ABSENT], [70_000, -10], [ABSENT, ABSENT]]))[0]
-    [b'\x07\x00\xff\xff', b'p\x11\x01\x00\xf6\xff\xff\xff', None]
+    A matrix that is None holds nothing in any row.
+
+    >>> pack([np.array([[7, ABSENT], [ABSENT, ABSENT]]), np.array([[70_000, -10], [ABSENT, ABSENT]])])[0]
+    [b'\x07\x00\xff\xffp\x11\x01\x00\xf6\xff\xff\xff', None]
+
+    :raises ValueError: if no matrix is given.
     """
-    absent = values == ABSENT
-    least = np.min(values, axis=1, where=~absent, initial=0)
-    greatest = np.max(values, axis=1, where=~absent, initial=0)
-    codes = _codes(values, absent, least, greatest)
-    packed: list[bytes | None] = [None] * len(values)
-    for code in np.unique(codes):
-        width, scale = int(code) & 3, int(code) >> 2
-        if width == WIDTH_NONE:
+    given = [(place, matrix) for place, matrix in enumerate(matrices) if matrix is not None]
+    if not given:
+        raise ValueError("at least one matrix must tell how many rows there are")
+    own = [(matrix, _codes(matrix)) for _, matrix in given]
+    codes = np.zeros(len(given[0][1]), dtype=np.int64)
+    for (place, _), (_, each) in zip(given, own, strict=True):
+        codes |= each << CODE_BITS * place
+    packed: list[bytes | None] = [None] * len(codes)
+    for rows in _alike(codes):
+        first = int(rows[0])
+        is_whole = len(rows) == len(codes)
+        parts = [
+            _narrow(matrix if is_whole else matrix[rows], int(each[first]))
+            for matrix, each in own
+            if each[first] & 3
+        ]
+        if not parts:
             continue
-        rows = np.flatnonzero(codes == code)
-        chosen, missing = values[rows], absent[rows]
-        scaled = chosen // 10**scale if scale else chosen
-        data = np.where(missing, _MARKS[width], scaled).astype(_TYPES[width]).tobytes()
-        size = len(data) // len(rows)
-        for place, row in enumerate(rows.tolist()):
-            packed[row] = data[place * size : (place + 1) * size]
+        joined = np.concatenate(parts, axis=1)
+        size, data = joined.shape[1], joined.tobytes()
+        blobs = [data[begin : begin + size] for begin in range(0, len(data), size)]
+        if is_whole:
+            return list(blobs), codes
+        for row, blob in zip(rows.tolist(), blobs, strict=True):
+            packed[row] = blob
     return packed, codes
 
 
-def unpack(blobs: Sequence[bytes | None], codes: Codes, columns: int) -> Integers:
+def unpack(
+    blobs: Sequence[bytes | None], codes: Codes, columns: int, *, wanted: Sequence[bool]
+) -> list[Integers | None]:
     """
-    Return the values (rows, columns) of packed rows.
+    Return the matrices (rows, columns) of packed rows, one for each place in `wanted`.
 
-    >>> blobs, codes = pack(np.array([[7, ABSENT, 65_535], [-3, 0, 1]]))
-    >>> unpack(blobs, codes, 3)[:, 2].tolist()
-    [65535, 1]
+    It is None where that is not wanted, or where no row holds anything.
+
+    >>> blobs, codes = pack([np.array([[7, ABSENT], [-3, 0]]), np.array([[1, 65_535], [2, 3]])])
+    >>> [matrix.tolist() for matrix in unpack(blobs, codes, 2, wanted=(False, True)) if matrix is not None]
+    [[[1, 65535], [2, 3]]]
 
     :raises BrokenColumn: if the bytes have not the length that the code says.
     """
-    values = np.full((len(blobs), columns), ABSENT, dtype=np.int64)
-    for code in np.unique(codes):
-        width, scale = int(code) & 3, int(code) >> 2
-        if width == WIDTH_NONE:
-            continue
-        rows = np.flatnonzero(codes == code)
-        whole = len(rows) == len(blobs)
-        data = b"".join(
-            blob for blob in (blobs if whole else [blobs[row] for row in rows.tolist()]) if blob is not None
-        )
-        kind = _TYPES[width]
-        if len(data) != len(rows) * columns * kind.itemsize:
-            raise BrokenColumn(
-                f"a packed column holds {len(data)} bytes where {len(rows)} rows of {columns} belong"
-            )
-        read = np.frombuffer(data, dtype=kind).reshape(len(rows), columns)
-        wide: Integers = read.astype(np.int64)
-        if scale:
-            wide *= 10**scale
-        if width != WIDTH_64:
-            wide[read == _MARKS[width]] = ABSENT
-        if whole:
-            return wide
-        values[rows] = wide
-    return values
+    groups = _alike(codes)
+    matrices: list[Integers | None] = [None] * len(wanted)
+    for rows in groups:
+        code = int(codes[rows[0]])
+        is_whole = len(groups) == 1
+        octets = _octets(blobs if is_whole else [blobs[row] for row in rows.tolist()], code, columns)
+        begin = 0
+        for place, is_wanted in enumerate(wanted):
+            own = code >> CODE_BITS * place & CODE_MASK
+            if own & 3 == WIDTH_NONE:
+                continue
+            end = begin + columns * _TYPES[own & 3].itemsize
+            if is_wanted:
+                values = _widened(octets[:, begin:end], own)
+                if is_whole:
+                    matrices[place] = values
+                else:
+                    matrices[place] = _with_rows(matrices[place], rows, values, len(blobs))
+            begin = end
+    return matrices
 
 
-def _codes(values: Integers, absent: NDArray[np.bool_], least: Integers, greatest: Integers) -> Codes:
+def _with_rows(matrix: Integers | None, rows: Integers, values: Integers, count: int) -> Integers:
+    """Return a matrix of `count` rows, absent where nothing was read, with these rows in it."""
+    whole = np.full((count, values.shape[1]), ABSENT, dtype=np.int64) if matrix is None else matrix
+    whole[rows] = values
+    return whole
+
+
+def _alike(codes: Codes) -> list[Integers]:
+    """Return the rows of equal codes together."""
+    if not len(codes):
+        return []
+    if (codes == codes[0]).all():  # as meters of one kind deliver
+        return [np.arange(len(codes), dtype=np.int64)]
+    return [np.flatnonzero(codes == code) for code in np.unique(codes)]
+
+
+def _narrow(values: Integers, code: int) -> Octets:
+    """Return rows of one code as bytes (rows, octets)."""
+    width, scale = code & 3, code >> 2
+    kind = _TYPES[width]
+    scaled = values // 10**scale if scale else values
+    narrow = scaled.astype(kind)
+    absent = values == ABSENT
+    if absent.any():
+        narrow[absent] = _MARKS[width]
+    return narrow.view(np.uint8)
+
+
+def _octets(blobs: Sequence[bytes | None], code: int, columns: int) -> Octets:
+    """Return rows of one code as bytes (rows, octets)."""
+    size, rest = 0, code
+    while rest:
+        size += columns * (_TYPES[rest & 3].itemsize if rest & 3 else 0)
+        rest >>= CODE_BITS
+    data = b"".join([blob for blob in blobs if blob])
+    if len(data) != len(blobs) * size:
+        raise BrokenColumn(f"packed rows hold {len(data)} bytes where {len(blobs)} rows of {size} belong")
+    return np.frombuffer(data, dtype=np.uint8).reshape(len(blobs), size)
+
+
+def _widened(octets: Octets, code: int) -> Integers:
+    """Return the values of rows of one run."""
+    width, scale = code & 3, code >> 2
+    read = octets.view(_TYPES[width])
+    wide: Integers = read.astype(np.int64)
+    if scale:
+        wide *= 10**scale
+    if width != WIDTH_64:
+        absent = read == _MARKS[width]
+        if absent.any():
+            wide[absent] = ABSENT
+    return wide
+
+
+def _codes(values: Integers) -> Codes:
+    """Return how each row is packed."""
+    least, greatest = values.min(axis=1, initial=_ABSENT_16), values.max(axis=1, initial=-1)
+    codes = np.full(len(values), WIDTH_16, dtype=np.int64)
+    others = np.flatnonzero((least < 0) | (greatest >= _ABSENT_16))
+    if len(others):
+        codes[others] = _codes_of_others(values[others])
+    return codes
+
+
+def _codes_of_others(values: Integers) -> Codes:
+    """Return how rows are packed that hold something negative, large or absent."""
+    absent = values == ABSENT
+    least = np.min(values, axis=1, where=~absent, initial=0)
+    greatest = np.max(values, axis=1, where=~absent, initial=0)
     codes = np.full(len(values), WIDTH_64, dtype=np.int64)
-    fits_32 = (least > _ABSENT_32) & (greatest < -_ABSENT_32)
-    codes[fits_32] = WIDTH_32
+    codes[(least > _ABSENT_32) & (greatest < -_ABSENT_32)] = WIDTH_32
     fits_16 = (least >= 0) & (greatest < _ABSENT_16)
     codes[fits_16] = WIDTH_16
     for row in np.flatnonzero(~fits_16 & (least >= 0)).tolist():

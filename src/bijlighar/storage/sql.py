@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Collection
+from typing import TypeVar
 
-from sqlalchemy import ClauseElement, ColumnElement, Connection, String, Table, any_, func, literal, select
+from sqlalchemy import ClauseElement, ColumnElement, Connection, Table, any_, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+Value = TypeVar("Value", str, int)
 
 
 def insert_for(connection: Connection, table: Table) -> postgresql.Insert:
@@ -23,16 +26,30 @@ def insert_of(dialect: str, table: Table) -> postgresql.Insert:
     return sqlite.insert(table)  # type: ignore[return-value]
 
 
-def among(connection: Connection, column: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+def among(
+    connection: Connection, column: ColumnElement[Value], values: Collection[Value]
+) -> ColumnElement[bool]:
     """
-    Return the condition that a column is one of many texts, which go to the driver as one value.
+    Return the condition that a column is one of many texts or numbers, which go to the driver as one value.
 
     `in_` gives each of them a place of its own in the statement, which costs more than finding its row.
     """
     if connection.dialect.name == "postgresql":
-        return column == any_(literal(list(texts), postgresql.ARRAY(String)))
-    every = func.json_each(json.dumps(list(texts))).table_valued("value")
+        return column == any_(literal(list(values), postgresql.ARRAY(column.type)))
+    every = func.json_each(json.dumps(list(values))).table_valued("value")
     return column.in_(select(every.c.value))
+
+
+def lesser(connection: Connection, column: ColumnElement[int], value: int) -> ColumnElement[int]:
+    """Return the lesser of a column and a value; of a column that is NULL, the value."""
+    known = func.coalesce(column, value)
+    return func.least(known, value) if connection.dialect.name == "postgresql" else func.min(known, value)
+
+
+def greater(connection: Connection, column: ColumnElement[int], value: int) -> ColumnElement[int]:
+    """Return the greater of a column and a value; of a column that is NULL, the value."""
+    known = func.coalesce(column, value)
+    return func.greatest(known, value) if connection.dialect.name == "postgresql" else func.max(known, value)
 
 
 def text_of(connection: Connection, statement: ClauseElement) -> str:
