@@ -282,7 +282,8 @@ class TestStoreValidated:
         assert energy(database, raw=True) == [ABSENT] * 48
         with database.read() as connection:
             assert queries.changed_days(connection, after=0, limit=9).blocks == ()
-            assert queries.present_days(connection, first=DAY, last=DAY) == {}
+            assert not queries.present_days(connection, meters=["M1"], first=DAY, last=DAY).any()
+            assert not queries.has_whole_day(connection, first=DAY, last=DAY)
         append(database, delivery([1] * 48), now=LATER)
         assert energy(database) == [1] * 48
         assert block_of(database).versions.tolist() == [2]

@@ -188,6 +188,6 @@ def corrections(connection: Connection, *, number: str) -> tuple[Bill, ...]:
 
 def _has_readings(connection: Connection, *, month: Month) -> bool:
     first, last = day_number(month.first), day_number(month.last)
-    if readings.present_days(connection, first=first, last=last):
+    if readings.has_whole_day(connection, first=first, last=last):
         return True
     return bool(readings.registers(connection, kind=RegisterKind.HAND, period=month.period))

@@ -7,7 +7,7 @@ values (twice the same interval, out of order, off the grid) becomes findings; t
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -51,6 +51,12 @@ class Arranged:
     origins: tuple[Origin, ...]
     untidy: tuple[int, ...]
 
+    def channel(self, name: str) -> Integers:
+        """Return the values of a channel, all absent where no delivery has it."""
+        found = self.values.get(name)
+        shape = (len(self.meters), intervals_per_day(self.minutes))
+        return np.full(shape, ABSENT, dtype=np.int64) if found is None else found
+
 
 def rounds_of(deliveries: Sequence[Delivery]) -> tuple[tuple[Delivery, ...], ...]:
     """
@@ -71,18 +77,93 @@ def rounds_of(deliveries: Sequence[Delivery]) -> tuple[tuple[Delivery, ...], ...
 
 
 def arrange(deliveries: Sequence[Delivery]) -> Arranged:
-    """Return the meter-days of one round; rows off the grid are left out, the last value of an interval wins."""
+    """
+    Return the meter-days of one round; rows off the grid are left out, the last value of an interval wins.
+
+    Deliveries of one whole day each come first, as they lie; so meters deliver each night.
+    """
+    minutes = deliveries[0].minutes
+    count = intervals_per_day(minutes)
+    long = [place for place, delivery in enumerate(deliveries) if len(delivery.starts) == count]
+    starts = [deliveries[place].starts for place in long]
+    whole = np.array(long, dtype=np.int64)
+    days = np.zeros(0, dtype=np.int64)
+    if long:
+        days, is_whole = _whole_days(_joined(starts) + IST_OFFSET_S, minutes)
+        whole, days = whole[is_whole], days[is_whole]
+    if len(whole) == len(deliveries):
+        return _arranged_whole(deliveries, days)
+    apart = np.setdiff1d(np.arange(len(deliveries)), whole)
+    others = _arranged_apart([deliveries[place] for place in apart.tolist()])
+    untidy = [int(apart[place]) for place in others.untidy]
+    if not len(whole):
+        return replace(others, untidy=tuple(untidy))
+    first = _arranged_whole([deliveries[place] for place in whole.tolist()], days)
+    untidy += [int(whole[place]) for place in first.untidy]
+    return Arranged(
+        minutes=minutes,
+        meters=first.meters + others.meters,
+        days=np.concatenate((first.days, others.days)),
+        values={
+            channel: np.concatenate((first.channel(channel), others.channel(channel)))
+            for channel in CHANNELS
+            if channel in first.values or channel in others.values
+        },
+        origins=first.origins + others.origins,
+        untidy=tuple(sorted(untidy)),
+    )
+
+
+def _whole_days(local: Integers, minutes: int) -> tuple[Integers, Flags]:
+    """
+    Return the IST day number of each delivery as long as a day, and whether it is one whole day in its order.
+
+    `local` are the starts of all of them [s in IST].
+    """
+    grid = local.reshape(-1, intervals_per_day(minutes))
+    day, second = np.divmod(grid[:, 0], SECONDS_PER_DAY)
+    steps = np.arange(grid.shape[1], dtype=np.int64) * minutes * 60
+    is_whole = (second == 0) & (day >= DAY_MIN) & (day <= DAY_MAX)
+    return day, np.asarray(is_whole & (grid == grid[:, :1] + steps).all(axis=1))
+
+
+def _arranged_whole(deliveries: Sequence[Delivery], days: Integers) -> Arranged:
+    """Return deliveries of one whole day each, whose values lie as they are to be."""
+    columns = _columns(deliveries)
+    return Arranged(
+        minutes=deliveries[0].minutes,
+        meters=tuple([delivery.meter for delivery in deliveries]),
+        days=days.astype(np.int32),
+        values={channel: values.reshape(len(deliveries), -1) for channel, values in columns.items()},
+        origins=tuple([delivery.origin for delivery in deliveries]),
+        untidy=tuple([place for place, delivery in enumerate(deliveries) if delivery.unreadable]),
+    )
+
+
+def _columns(deliveries: Sequence[Delivery]) -> dict[str, Integers]:
+    """Return the values of all deliveries one after the other, by channel; absent where one lacks the channel."""
+    columns: dict[str, Integers] = {}
+    for channel in CHANNELS:
+        given = [delivery.values.get(channel) for delivery in deliveries]
+        held = [values for values in given if values is not None]
+        if len(held) == len(given):
+            columns[channel] = _joined(held)
+        elif held:
+            columns[channel] = _joined(
+                [
+                    np.full(len(delivery.starts), ABSENT, dtype=np.int64) if values is None else values
+                    for delivery, values in zip(deliveries, given, strict=True)
+                ]
+            )
+    return columns
+
+
+def _arranged_apart(deliveries: Sequence[Delivery]) -> Arranged:
+    """Return deliveries of whatever length, whose rows are laid where they belong."""
     minutes = deliveries[0].minutes
     lengths = [len(delivery.starts) for delivery in deliveries]
     local = _joined([delivery.starts for delivery in deliveries]) + IST_OFFSET_S
-    columns = {
-        channel: _joined([_values(delivery, channel) for delivery in deliveries])
-        for channel in CHANNELS
-        if any(channel in delivery.values for delivery in deliveries)
-    }
-    whole_days = _whole_days(local, lengths, minutes)
-    if whole_days is not None:
-        return _arranged_whole(deliveries, whole_days, columns)
+    columns = _columns(deliveries)
     owner = np.repeat(np.arange(len(deliveries), dtype=np.int64), lengths)
     backward = np.concatenate(([False], (local[1:] <= local[:-1]) & (owner[1:] == owner[:-1])))
     day, second = np.divmod(local, SECONDS_PER_DAY)
@@ -107,36 +188,6 @@ def arrange(deliveries: Sequence[Delivery]) -> Arranged:
         },
         origins=tuple(deliveries[place].origin for place in owners),
         untidy=tuple(sorted(untidy)),
-    )
-
-
-def _whole_days(local: Integers, lengths: Sequence[int], minutes: int) -> Integers | None:
-    """
-    Return the IST day number of each delivery if each is one whole day in its order, None if any is not.
-
-    `local` are the starts of all of them [s in IST]. So meters deliver each night.
-    """
-    count = intervals_per_day(minutes)
-    if any(length != count for length in lengths):
-        return None
-    grid = local.reshape(-1, count)
-    day, second = np.divmod(grid[:, 0], SECONDS_PER_DAY)
-    is_whole = not second.any() and bool(((day >= DAY_MIN) & (day <= DAY_MAX)).all())
-    steps = np.arange(count, dtype=np.int64) * minutes * 60
-    return day if is_whole and bool((grid == grid[:, :1] + steps).all()) else None
-
-
-def _arranged_whole(
-    deliveries: Sequence[Delivery], days: Integers, columns: Mapping[str, Integers]
-) -> Arranged:
-    """Return deliveries of one whole day each, whose values lie as they are to be."""
-    return Arranged(
-        minutes=deliveries[0].minutes,
-        meters=tuple(delivery.meter for delivery in deliveries),
-        days=days.astype(np.int32),
-        values={channel: values.reshape(len(deliveries), -1) for channel, values in columns.items()},
-        origins=tuple(delivery.origin for delivery in deliveries),
-        untidy=tuple(place for place, delivery in enumerate(deliveries) if delivery.unreadable),
     )
 
 
@@ -166,11 +217,6 @@ def _check(delivery: Delivery) -> None:
                 f"meter {delivery.meter} delivers {len(values)} values of {channel} "
                 f"for {len(delivery.starts)} intervals"
             )
-
-
-def _values(delivery: Delivery, channel: str) -> Integers:
-    found = delivery.values.get(channel)
-    return np.full(len(delivery.starts), ABSENT, dtype=np.int64) if found is None else found
 
 
 def _joined(arrays: Sequence[Integers]) -> Integers:

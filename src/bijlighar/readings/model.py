@@ -219,6 +219,29 @@ class RegisterSnapshot:
     origin: Origin = Origin.METER
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Midnights:
+    """
+    Registers of some meters at the midnights that begin a run of days, from `first_day`; arrays are (meters, days).
+
+    `wh_import` and `wh_export` [Wh] are `ABSENT` where a register is not known.
+    """
+
+    meters: tuple[str, ...]
+    first_day: int
+    wh_import: Integers
+    wh_export: Integers
+
+    @property
+    def days(self) -> int:
+        """Return how many midnights there are."""
+        return int(self.wh_import.shape[1])
+
+    def channel(self, name: str) -> Integers:
+        """Return the registers of a channel of energy."""
+        return self.wh_import if name == "wh_import" else self.wh_export
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterEvent:
     """An event of a meter: IS 15959 `code` and family, pushed by the meter or read from its log."""

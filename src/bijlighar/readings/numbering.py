@@ -70,6 +70,16 @@ def minutes_of(meter_day: Any) -> Any:
     return _HALVES - (_HALVES - _QUARTERS) * (meter_day & 1)
 
 
+def numbers_of(meter_day: Integers) -> Integers:
+    """
+    Return the numbers of the meters of meter-days.
+
+    >>> numbers_of(np.array([(20_544 << 32) + 2 * 7 + 1])).tolist()
+    [7]
+    """
+    return np.asarray((meter_day >> 1) & NUMBER_MAX, dtype=np.int64)
+
+
 def _constant(number: int) -> ColumnElement[int]:
     """Return a number that stands in the SQL itself: PostgreSQL shifts by no 64-bit parameter."""
     return literal_column(str(number), Integer())

@@ -83,16 +83,20 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
     if not keys:
         return 0
     sequences.take(connection, name=SEQUENCE, count=0)
-    states = store.load_states(connection, keys=keys, minutes=block.minutes)
-    open_ = states.versions == block.versions
+    numbers = store.keys_of(connection, keys=keys, minutes=block.minutes)
     seals = covered(connection, meters=block.meters, days=block.days)
-    if seals is not None:
-        open_ &= seals == 0
-    plain = states.plain & (states.versions > 0) & _is_plain(block)
-    marked = np.flatnonzero(open_ & plain & ~states.validated)
-    store.mark_validated(connection, meter_days=states.meter_days[marked], now=now)
-    others = np.flatnonzero(open_ & ~plain)
-    return len(marked) + _lay_over(connection, rows_of(block, others), now=now)
+    free = np.ones(block.rows, dtype=np.bool_) if seals is None else np.asarray(seals == 0)
+    plain = _is_plain(block) & (block.versions > 0)
+    agreed = np.flatnonzero(free & plain)
+    marked = store.mark_validated(
+        connection, meter_days=numbers[agreed], versions=block.versions[agreed], now=now
+    )
+    rest = np.flatnonzero(free if marked < len(agreed) else free & ~plain)
+    if not len(rest):
+        return marked
+    states = store.load_states(connection, keys=[keys[row] for row in rest.tolist()], minutes=block.minutes)
+    others = rest[(states.versions == block.versions[rest]) & ~(states.settled & plain[rest])]
+    return marked + _lay_over(connection, rows_of(block, others), now=now)
 
 
 def _is_plain(block: DayBlock) -> Flags:

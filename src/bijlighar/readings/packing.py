@@ -19,10 +19,10 @@ MEASURED_MASK = (1 << LAID_SHIFT) - 1
 
 
 def unpacked(rows: Sequence[Row], minutes: int, *, channels: Sequence[str] = CHANNELS) -> StoredDays:
-    """Return rows of the columns `READ`, all of one interval length, as matrices of some channels."""
+    """Return rows that begin with the columns `READ`, all of one interval length, as matrices of some channels."""
     count = intervals_per_day(minutes)
     turned = list(zip(*rows, strict=True)) if rows else [()] * len(READ)
-    keys, meters, versions, judged, codes_, measured_, laid_, quality_ = turned
+    keys, meters, versions, judged, codes_, measured_, laid_, quality_ = turned[: len(READ)]
     codes = np.array(codes_, dtype=np.int64)
     measured = _channels(measured_, codes & MEASURED_MASK, count, CHANNELS, channels)
     overlay = _channels(laid_, codes >> LAID_SHIFT, count, ENERGY_CHANNELS, channels)
@@ -149,10 +149,12 @@ class PackedDays:
             rows += [own[meter] for meter in meters if meter in own]
         return unpacked(rows, self.minutes, channels=channels)
 
-    def rows(self, keys: Sequence[tuple[str, int]]) -> StoredDays:
+    def rows(self, keys: Sequence[tuple[str, int]], *, channels: Sequence[str]) -> StoredDays:
         """Return the (meter, day) keys in their order; version 0 where nothing is held."""
         held = [self._rows.get(day, {}).get(meter) for meter, day in keys]
         known = [place for place, row in enumerate(held) if row is not None]
-        stored = unpacked([row for row in held if row is not None], self.minutes)
+        stored = unpacked([row for row in held if row is not None], self.minutes, channels=channels)
+        if len(known) == len(keys):
+            return stored
         wanted = [(day, meter) for meter, day in keys]
         return spread(stored, np.array(known, dtype=np.int64), wanted, self.minutes)

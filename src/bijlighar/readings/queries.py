@@ -9,27 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from bijlighar.base.period import Period, date_of, epoch_seconds, local_midnight
+from bijlighar.base.period import Period, date_of, local_midnight
 from bijlighar.readings import event_store, finding_store, meter_store, register_store, store
 from bijlighar.readings.model import (
     ABSENT,
     CHANNELS,
     ENERGY_CHANNELS,
     INTERVAL_MINUTES,
-    IST_OFFSET_S,
     SECONDS_PER_DAY,
     Changed,
     DailyEnergy,
     DayBlock,
     Finding,
+    Flags,
     Integers,
     MeterEvent,
+    Midnights,
     Quality,
     RegisterKind,
     RegisterSnapshot,
     interval_start,
     intervals_per_day,
 )
+from bijlighar.readings.numbering import day_of, numbers_of
 from bijlighar.readings.packing import PackedDays as PackedDays
 from bijlighar.readings.packing import unpacked
 from bijlighar.readings.rules import (
@@ -51,7 +53,6 @@ from bijlighar.readings.sealing import seal_in_sight as seal_in_sight
 from bijlighar.storage.sql import text_of
 
 DAYS_PER_PAGE = 100_000
-_UNKNOWN = (ABSENT, ABSENT)
 _ANY_MINUTES = 30
 
 
@@ -106,11 +107,16 @@ def packed_days(connection: Connection, *, minutes: int, first: int, last: int) 
 
 
 def raw_rows(
-    connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int, with_edits: bool = False
+    connection: Connection,
+    *,
+    keys: Sequence[tuple[str, int]],
+    minutes: int,
+    with_edits: bool = False,
+    channels: Sequence[str] = CHANNELS,
 ) -> DayBlock:
     """Return the (meter, day) keys as measured (or edited), in their order; version 0 where nothing is stored."""
     block = edited_block if with_edits else raw_block
-    return block(_rows(connection, keys, minutes))
+    return block(_rows(connection, keys, minutes, channels=tuple({"wh_import", *channels})))
 
 
 def known_rows(connection: Connection, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
@@ -203,30 +209,21 @@ def registers_as_of(
     )
 
 
-def midnight_registers(
-    connection: Connection, *, meters: Sequence[str], first: int, last: int
-) -> Mapping[int, Mapping[str, tuple[int, int]]]:
+def midnight_registers(connection: Connection, *, meters: Sequence[str], first: int, last: int) -> Midnights:
     """
-    Return import and export registers [Wh] at the midnights that begin the days `first` to `last`, by day and meter.
+    Return import and export registers at the midnights that begin the days `first` to `last`, in the meters' order.
 
-    `ABSENT` stands for a register that is not known; on whatever occasion it was read at midnight, it counts.
+    On whatever occasion a register was read at midnight, it counts.
     """
-    begin, end = local_midnight(date_of(first)), local_midnight(date_of(last))
-    found: dict[datetime, dict[str, tuple[int, int]]] = {}
-    wanted = sorted(set(meters))
-    for meter, at, wh_import, wh_export in register_store.select_midnights(
-        connection, meters=wanted, first=begin, last=end
-    ):
-        own = found.get(at)
-        if own is None:
-            own = found[at] = {}
-        imported, exported = own.get(meter, _UNKNOWN)
-        own[meter] = (
-            imported if wh_import is None else wh_import,
-            exported if wh_export is None else wh_export,
-        )
-    days = {at: divmod(epoch_seconds(at) + IST_OFFSET_S, SECONDS_PER_DAY) for at in found}
-    return {day: found[at] for at, (day, second) in days.items() if second == 0}
+    moments = [local_midnight(date_of(day)) for day in range(first, last + 1)]
+    shape = (len(meters), len(moments))
+    found = {channel: np.full(shape, ABSENT, dtype=np.int64) for channel in ENERGY_CHANNELS}
+    if meters:
+        for column, rows in register_store.select_midnights(connection, meters=meters, moments=moments):
+            for place, matrix in enumerate(found.values(), start=1):
+                known = rows[rows[:, place] != ABSENT]
+                matrix[known[:, 0], column] = known[:, place]
+    return Midnights(meters=tuple(meters), first_day=first, **found)
 
 
 def events(connection: Connection, *, after: int, limit: int) -> tuple[tuple[int, MeterEvent], ...]:
@@ -246,12 +243,22 @@ def last_events(
     return tuple(event_store.select_last(connection, codes=codes, since=since))
 
 
-def present_days(connection: Connection, *, first: int, last: int) -> Mapping[str, frozenset[int]]:
-    """Return for each meter the days of which every interval was measured."""
-    found: dict[str, set[int]] = {}
-    for meter, day in store.select_present(connection, first=first, last=last):
-        found.setdefault(meter, set()).add(day)
-    return {meter: frozenset(numbers) for meter, numbers in found.items()}
+def present_days(connection: Connection, *, meters: Sequence[str], first: int, last: int) -> Flags:
+    """Return of which of the days `first` to `last` (columns) every interval of a meter (rows) was measured."""
+    numbers = meter_store.array_of(meter_store.known_numbers(connection), meters)
+    found = store.select_present(connection, first=first, last=last)
+    row_of = np.full(max(numbers.max(initial=0), numbers_of(found).max(initial=0)) + 1, -1, dtype=np.int64)
+    row_of[numbers] = np.arange(len(meters))
+    row_of[0] = -1  # meters of which nothing is stored
+    rows, columns = row_of[numbers_of(found)], day_of(found) - first
+    whole = np.zeros((len(meters), last - first + 1), dtype=np.bool_)
+    whole[rows[rows >= 0], columns[rows >= 0]] = True
+    return whole
+
+
+def has_whole_day(connection: Connection, *, first: int, last: int) -> bool:
+    """Return whether every interval of any meter was measured on any of the days `first` to `last`."""
+    return store.any_present(connection, first=first, last=last)
 
 
 def completed(
@@ -344,9 +351,14 @@ def _block(stored: StoredDays) -> DayBlock:
     return _of(stored, values, stored.quality)
 
 
-def _rows(connection: Connection, keys: Sequence[tuple[str, int]], minutes: int) -> StoredDays:
+def _rows(
+    connection: Connection,
+    keys: Sequence[tuple[str, int]],
+    minutes: int,
+    channels: Sequence[str] = CHANNELS,
+) -> StoredDays:
     wanted = [(day, meter) for meter, day in keys]
-    return store.load_days(connection, keys=wanted, minutes=minutes, lock=False)
+    return store.load_days(connection, keys=wanted, minutes=minutes, lock=False, channels=channels)
 
 
 def _has(stored: StoredDays, channel: str) -> bool:

@@ -1,20 +1,24 @@
 """Register snapshots and their history: SQL, private to this room."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, select
 
 from bijlighar.base.period import Period
-from bijlighar.readings.model import Origin, RegisterKind, RegisterSnapshot
+from bijlighar.readings.model import ABSENT, Integers, Origin, RegisterKind, RegisterSnapshot
 from bijlighar.storage import bulk
 from bijlighar.storage.append_only import append_only
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import among
 
 METERS_PER_SELECT = 5_000
+#: Up to so many moments are asked one after the other, each by its index; more lie together by meter.
+MOMENTS_APART = 8
 _VALUES = ("wh_import", "vah_import", "wh_export", "md_w")
 _COLUMNS = ("meter", "kind", "at", "version", "origin", "recorded_at", *_VALUES)
 
@@ -37,7 +41,11 @@ register_table = Table(
     Column("version", Integer, nullable=False),
     *_columns(),
 )
-Index("ix_readings_register_at", register_table.c.at)
+# It holds all that the judgement of a day asks of a midnight.
+Index(
+    "ix_readings_register_midnight",
+    *(register_table.c[name] for name in ("at", "meter", "wh_import", "wh_export")),
+)
 
 history_table = append_only(
     Table(
@@ -130,19 +138,55 @@ def select_registers_as_of(
 
 
 def select_midnights(
-    connection: Connection, *, meters: Sequence[str], first: datetime, last: datetime
-) -> list[tuple[str, datetime, int | None, int | None]]:
-    """Return (meter, moment, import, export) of the snapshots from `first` to `last`, both included, in no order."""
+    connection: Connection, *, meters: Sequence[str], moments: Sequence[datetime]
+) -> Iterator[tuple[int, Integers]]:
+    """
+    Yield for each of the moments at which anything is stored its place, and (place of the meter, import, export).
+
+    What is not known is `ABSENT`; a meter may have several rows, for it may be read on several occasions at once.
+    """
+    if len(moments) > MOMENTS_APART:
+        yield from _select_spans(connection, meters, moments)
+        return
+    known = ", ".join(f"coalesce(t.{name}, {ABSENT})" for name in ("wh_import", "wh_export"))
+    if connection.dialect.name == "postgresql":
+        keys = "unnest(%s::text[]) WITH ORDINALITY AS k(value, place)"
+        statement = f"SELECT k.place - 1, {known} FROM {keys}, {register_table.name} t WHERE t.at = %s"  # noqa: S608
+    else:
+        keys = "json_each(?) k CROSS JOIN"  # the meters lead, the table is looked up
+        statement = f"SELECT k.key, {known} FROM {keys} {register_table.name} t WHERE t.at = ?"  # noqa: S608
+    statement += " AND t.meter = k.value"
+    given = list(meters) if connection.dialect.name == "postgresql" else json.dumps(meters)
+    for place, moment in enumerate(moments):
+        values = (given, bulk.as_driver(connection, moment))
+        rows = bulk.fetched(connection.exec_driver_sql(statement, values))
+        if rows:
+            yield place, np.array(rows, dtype=np.int64)
+
+
+def _select_spans(
+    connection: Connection, meters: Sequence[str], moments: Sequence[datetime]
+) -> Iterator[tuple[int, Integers]]:
+    """Yield the same of a long run of moments, meter by meter."""
     table = register_table.c
     kinds = [kind.value for kind in RegisterKind]  # all of them, so that the key leads to the moment
     base = select(table.meter, table.at, table.wh_import, table.wh_export).where(
-        table.kind.in_(kinds), table.at.between(first, last)
+        table.kind.in_(kinds), table.at.between(moments[0], moments[-1])
     )
-    found: list[tuple[str, datetime, int | None, int | None]] = []
+    places = {moment: place for place, moment in enumerate(moments)}
+    rows_of = {meter: row for row, meter in enumerate(meters)}
+    found: dict[int, list[tuple[int, int, int]]] = {}
     for begin in range(0, len(meters), METERS_PER_SELECT):
         some = base.where(among(connection, table.meter, meters[begin : begin + METERS_PER_SELECT]))
-        found.extend(map(tuple, connection.execute(some).all()))
-    return found
+        for meter, at, imported, exported in connection.execute(some):
+            if at in places:
+                found.setdefault(places[at], []).append((rows_of[meter], _known(imported), _known(exported)))
+    for place, rows in found.items():
+        yield place, np.array(rows, dtype=np.int64)
+
+
+def _known(register: int | None) -> int:
+    return ABSENT if register is None else register
 
 
 def _rounds(snapshots: Sequence[RegisterSnapshot]) -> Iterator[dict[Key, RegisterSnapshot]]:

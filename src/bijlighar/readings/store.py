@@ -29,6 +29,7 @@ from sqlalchemy import (
 from bijlighar.readings import meter_store
 from bijlighar.readings.model import (
     ABSENT,
+    CHANNELS,
     INTERVAL_MINUTES,
     MINUTES_PER_DAY,
     Days,
@@ -118,13 +119,12 @@ class States:
     """
     What stands of some meter-days beside their values, in the order in which they were asked for.
 
-    versions: 0 where nothing is stored; plain: nothing is laid over, and the quality follows from what was measured.
+    versions: 0 where nothing is stored; settled: validated, with nothing laid over, and the quality follows from what
+    was measured.
     """
 
-    meter_days: Integers
     versions: Days
-    validated: Flags
-    plain: Flags
+    settled: Flags
 
 
 def keys_of(connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int) -> Integers:
@@ -134,12 +134,17 @@ def keys_of(connection: Connection, *, keys: Sequence[tuple[int, str]], minutes:
 
 
 def load_days(
-    connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int, lock: bool = True
+    connection: Connection,
+    *,
+    keys: Sequence[tuple[int, str]],
+    minutes: int,
+    lock: bool = True,
+    channels: Sequence[str] = CHANNELS,
 ) -> StoredDays:
     """Return the stored rows of (day, meter) keys in the order of the keys; a missing one has version 0."""
     wanted = keys_of(connection, keys=keys, minutes=minutes)
     found = _fetch(connection, READ, wanted, lock=lock)
-    stored = unpacked(found, minutes)
+    stored = unpacked(found, minutes, channels=channels)
     rows = _places(wanted, found)
     if len(found) == len(keys) and bool((rows == np.arange(len(keys))).all()):
         return stored
@@ -152,20 +157,29 @@ def load_states(connection: Connection, *, keys: Sequence[tuple[int, str]], minu
     columns = ("meter_day", "version", "validated_at", "laid", "quality")
     found = _fetch(connection, columns, wanted, lock=True)
     rows = _places(wanted, found)
-    versions = np.zeros(len(keys), dtype=np.int32)
+    versions, settled = np.zeros(len(keys), dtype=np.int32), np.zeros(len(keys), dtype=np.bool_)
     versions[rows] = [row[1] for row in found]
-    validated, plain = np.zeros((2, len(keys)), dtype=np.bool_)
-    validated[rows] = [row[2] is not None for row in found]
-    plain[rows] = [row[3] is None and row[4] is None for row in found]
-    return States(meter_days=wanted, versions=versions, validated=validated, plain=plain)
+    settled[rows] = [row[2] is not None and row[3] is None and row[4] is None for row in found]
+    return States(versions=versions, settled=settled)
 
 
-def mark_validated(connection: Connection, *, meter_days: Integers, now: datetime) -> None:
-    """Note that validation agrees with these meter-days as they are; that makes no new version."""
-    for begin in range(0, len(meter_days), KEYS_PER_SELECT):
-        some = meter_days[begin : begin + KEYS_PER_SELECT].tolist()
-        statement = update(day_table).where(among(connection, day_table.c.meter_day, some))
-        connection.execute(statement.values(validated_at=now))
+def mark_validated(connection: Connection, *, meter_days: Integers, versions: Days, now: datetime) -> int:
+    """
+    Note that validation agrees with these versions of meter-days as they are, and return of how many that is new.
+
+    That makes no new version. Left alone is a row of another version, one that is validated already, and one over
+    which something is laid or whose quality says more than that it came.
+    """
+    marked = 0
+    table = day_table.c
+    untold = (table.validated_at.is_(None), table.laid.is_(None), table.quality.is_(None))
+    for version in np.unique(versions).tolist():
+        own = meter_days[versions == version].tolist()
+        for begin in range(0, len(own), KEYS_PER_SELECT):
+            some = among(connection, table.meter_day, own[begin : begin + KEYS_PER_SELECT])
+            statement = update(day_table).where(some, table.version == version, *untold)
+            marked += connection.execute(statement.values(validated_at=now)).rowcount
+    return marked
 
 
 def write_days(
@@ -287,17 +301,21 @@ def select_days(
 
 
 def select_changed(connection: Connection, *, after: int, limit: int) -> tuple[dict[int, list[Row]], int]:
-    """Return about `limit` rows whose sequence number is above `after`, in its order, and the last number."""
+    """
+    Return about `limit` rows whose sequence number is above `after`, and the last number.
+
+    They are given by interval length, ordered by meter and day; their sequence number comes last.
+    """
     columns = [day_table.c[name] for name in READ]
-    base = select(day_table.c.sequence, *columns).order_by(day_table.c.sequence)
+    base = select(*columns, day_table.c.sequence).order_by(day_table.c.sequence)
     found = bulk.fetched(connection.execute(base.where(day_table.c.sequence > after).limit(limit)))
     if not found:
         return {}, after
-    last = found[-1][0]
+    last = found[-1][-1]
     if len(found) == limit:  # rows may share a number; none of them is left behind
-        found = [row for row in found if row[0] != last]
+        found = [row for row in found if row[-1] != last]
         found.extend(bulk.fetched(connection.execute(base.where(day_table.c.sequence == last))))
-    return _by_minutes([row[1:] for row in found]), last
+    return _by_minutes(found), last
 
 
 def select_days_as_of(
@@ -365,13 +383,22 @@ def renumber(connection: Connection, *, meter_days: Sequence[int], first: int) -
     bulk.update_rows(connection, table=day_table, key=("meter_day",), columns=("sequence",), rows=rows)
 
 
-def select_present(connection: Connection, *, first: int, last: int) -> list[Row]:
-    """Return (meter, day) of the days whose intervals were all measured."""
+def select_present(connection: Connection, *, first: int, last: int) -> Integers:
+    """Return the numbers of the meter-days whose intervals were all measured."""
     table = day_table.c
-    statement = select(table.meter, table.meter_day).where(
-        table.meter_day.between(*days_between(first, last)), table.missing == 0
+    within = table.meter_day.between(*days_between(first, last))
+    found = bulk.fetched(connection.execute(select(table.meter_day).where(within, table.missing == 0)))
+    return np.array([key for (key,) in found], dtype=np.int64)
+
+
+def any_present(connection: Connection, *, first: int, last: int) -> bool:
+    """Return whether any day's intervals were all measured."""
+    table = day_table.c
+    within = table.meter_day.between(*days_between(first, last))
+    return (
+        connection.execute(select(table.meter_day).where(within, table.missing == 0).limit(1)).first()
+        is not None
     )
-    return [(meter, day_of(key)) for meter, key in bulk.fetched(connection.execute(statement))]
 
 
 def complete_statement(*, first: int, last: int, complete_pct: Decimal) -> Select[Any]:

@@ -14,7 +14,6 @@ from bijlighar.registry.errors import UnknownAccount as UnknownAccount
 from bijlighar.registry.errors import UnknownEndDevice as UnknownEndDevice
 from bijlighar.registry.errors import UnknownUsagePoint as UnknownUsagePoint
 from bijlighar.registry.model import (
-    SINCE_EVER,
     CustomerAccount,
     EndDevice,
     Installation,
@@ -216,11 +215,6 @@ def meter_hangings(connection: Connection) -> list[MeterHanging]:
 def communicating(connection: Connection) -> frozenset[str]:
     """Return the serial numbers of the meters that have a URL."""
     return store.communicating(connection)
-
-
-def earliest_hangings(connection: Connection) -> tuple[datetime | None, bool]:
-    """Return the earliest known moment at which a meter with a URL was hung, and whether one hangs since ever."""
-    return store.earliest_hangings(connection, but=SINCE_EVER)
 
 
 def last_change(connection: Connection) -> int:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    func,
     or_,
     select,
 )
@@ -381,15 +380,6 @@ def communicating(connection: Connection) -> frozenset[str]:
     return frozenset(
         connection.execute(select(_end_device.c.serial).where(_end_device.c.url.is_not(None))).scalars()
     )
-
-
-def earliest_hangings(connection: Connection, *, but: datetime) -> tuple[datetime | None, bool]:
-    """Return since when the first meter with a URL hangs, `but` this moment; and whether any hangs since that."""
-    talks = select(_end_device.c.serial).where(_end_device.c.url.is_not(None))
-    hung = _installation.c
-    first = select(func.min(hung.from_at)).where(hung.meter.in_(talks), hung.from_at != but)
-    ever = select(hung.meter).where(hung.meter.in_(talks), hung.from_at == but).limit(1)
-    return connection.execute(first).scalar(), connection.execute(ever).first() is not None
 
 
 def transformers(connection: Connection) -> tuple[Transformer, ...]:

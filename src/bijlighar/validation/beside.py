@@ -117,10 +117,14 @@ def values_before(past: Past, block: DayBlock) -> Mapping[str, Integers]:
     there = inside >= 0
     other: Mapping[str, Integers] = {}
     if len(outside):
-        other = _rows_before(past, [keys[row] for row in outside.tolist()], block.minutes)
+        wanted = keys if len(outside) == len(keys) else [keys[row] for row in outside.tolist()]
+        other = past.rows(keys=wanted, minutes=block.minutes, channels=patterns.COMPARED).values
     values = {}
     for channel in patterns.COMPARED:
         if channel != "wh_import" and channel not in block.values and channel not in other:
+            continue
+        if channel in other and len(outside) == len(keys):
+            values[channel] = other[channel]
             continue
         matrix = np.full(block.quality.shape, ABSENT, dtype=np.int64)
         if channel in block.values:
@@ -128,24 +132,6 @@ def values_before(past: Past, block: DayBlock) -> Mapping[str, Integers]:
         if channel in other:
             matrix[outside] = other[channel]
         values[channel] = matrix
-    return values
-
-
-def _rows_before(past: Past, keys: Sequence[tuple[str, int]], minutes: int) -> Mapping[str, Integers]:
-    """Return rows as measured, in the order of their keys; those of one day in one go."""
-    days = {day for _, day in keys}
-    if len(days) > 1:
-        return past.rows(keys=keys, minutes=minutes).values
-    (day,) = days
-    place = {meter: row for row, (meter, _) in enumerate(keys)}
-    values: dict[str, Integers] = {}
-    for found in past.days(meters=list(place), first=day, last=day, channels=patterns.COMPARED):
-        if found.minutes != minutes:
-            continue
-        rows = np.array([place[meter] for meter in found.meters], dtype=np.int64)
-        for channel, matrix in found.values.items():
-            values[channel] = np.full((len(keys), intervals_per_day(minutes)), ABSENT, dtype=np.int64)
-            values[channel][rows] = matrix
     return values
 
 

@@ -3,19 +3,18 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from bijlighar.readings.model import (
     ABSENT,
-    ENERGY_CHANNELS,
     IST_OFFSET_S,
     SECONDS_PER_DAY,
     DayBlock,
     Days,
     Flags,
     Integers,
+    Midnights,
 )
 
 #: How far registers may lie apart that are asked for the sum of what is missing between them [days].
@@ -32,7 +31,8 @@ class Hangings:
     place: the row of each meter in the columns; their last row stands for every other meter. load_w: the sanctioned
     load as the meter measures it (divided by its multiplier) [W], 0 where it is not known; ratio: the multiplier;
     talks: it communicates; since_ever: not known since when it hangs; first_span: the earliest span; again: it was
-    hung more than once. transformer: by meter, that of its last hanging; under: by transformer, who communicates.
+    hung more than once. earliest_s: since when the first that communicates hangs, of those of which it is known.
+    transformer: by meter, that of its last hanging; under: by transformer, who communicates.
     """
 
     spans: Mapping[str, tuple[tuple[int, int], ...]]
@@ -49,6 +49,7 @@ class Hangings:
     categories: tuple[str, ...]
     first_span: Integers
     again: Flags
+    earliest_s: int | None
     transformer: Mapping[str, str]
     under: Mapping[str, tuple[str, ...]]
 
@@ -64,28 +65,27 @@ class Hangings:
 
 
 class Registers:
-    """Import and export registers at IST midnights [Wh], by day and meter; `ABSENT` where they are not known."""
+    """Import and export registers at IST midnights [Wh], of one or more runs of days; the later run adds to it."""
 
-    def __init__(self, values: Mapping[int, Mapping[str, tuple[int, int]]]) -> None:
-        """Hold the registers of the meters at the midnights that begin some days."""
-        self.values = values
+    def __init__(self, *runs: Midnights) -> None:
+        """Hold the registers of some meters at the midnights that begin some days."""
+        self._runs = runs
+        self._places = [{meter: row for row, meter in enumerate(run.meters)} for run in runs]
+        self._known: dict[str, list[int]] = {}
 
-    def joined(self, others: "Registers") -> "Registers":
+    def joined(self, others: Midnights) -> "Registers":
         """Return these registers and others."""
-        days = {*self.values, *others.values}
-        return Registers({day: {**self.values.get(day, {}), **others.values.get(day, {})} for day in days})
+        return Registers(*self._runs, others)
 
     def at(self, *, meters: Sequence[str], days: Days | Integers, channel: str) -> Integers:
-        """Return the register of each meter at the first midnight of its day."""
-        place = ENERGY_CHANNELS.index(channel)
-        unknown = (ABSENT, ABSENT)
+        """Return the register of each meter at the first midnight of its day, `ABSENT` where it is not known."""
         found = np.full(len(meters), ABSENT, dtype=np.int64)
-        for day in np.unique(days).tolist():
-            own = self.values.get(day)
-            if own:
-                rows = np.flatnonzero(days == day)
-                there = meters if len(rows) == len(meters) else [meters[row] for row in rows.tolist()]
-                found[rows] = [own.get(meter, unknown)[place] for meter in there]
+        for run, place in zip(self._runs, self._places, strict=True):
+            rows = np.array([place.get(meter, -1) for meter in meters], dtype=np.int64)
+            columns = np.asarray(days, dtype=np.int64) - run.first_day
+            there = np.flatnonzero((rows >= 0) & (columns >= 0) & (columns < run.days))
+            values = run.channel(channel)[rows[there], columns[there]]
+            found[there] = np.where(values == ABSENT, found[there], values)
         return found
 
     def matrix(self, *, meters: Sequence[str], first: int, last: int, channel: str) -> Integers:
@@ -94,22 +94,24 @@ class Registers:
         columns = [self.at(meters=meters, days=np.full(len(meters), day), channel=channel) for day in days]
         return np.stack(columns, axis=1)
 
-    @cached_property
-    def _days(self) -> dict[str, list[int]]:
-        days: dict[str, list[int]] = {}
-        for day in sorted(self.values):
-            for meter, (imported, _) in self.values[day].items():
-                if imported != ABSENT:
-                    days.setdefault(meter, []).append(day)
-        return days
-
     def around(self, meter: str, day: int) -> tuple[int, int] | None:
         """Return the days of the nearest registers before and after a day, None if they are not both near."""
-        known = self._days.get(meter, [])
+        known = self._known_days(meter)
         before, after = bisect_right(known, day) - 1, bisect_left(known, day + 1)
         if before < 0 or after == len(known) or known[after] - known[before] > REGISTER_REACH_DAYS:
             return None
         return known[before], known[after]
+
+    def _known_days(self, meter: str) -> list[int]:
+        known = self._known.get(meter)
+        if known is None:
+            days: set[int] = set()
+            for run, place in zip(self._runs, self._places, strict=True):
+                row = place.get(meter)
+                if row is not None:
+                    days.update((np.flatnonzero(run.wh_import[row] != ABSENT) + run.first_day).tolist())
+            known = self._known[meter] = sorted(days)
+        return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -114,9 +114,9 @@ def _registers(past: Past, *, block: DayBlock, open_rows: Integers) -> Registers
     Where an open row lacks one of its own, those of its meter are sought farther away.
     """
     if not block.rows:
-        return Registers({})
+        return Registers()
     first, last = int(block.days.min()) - 1, int(block.days.max()) + 1
-    meters = sorted(set(block.meters))
+    meters = tuple(dict.fromkeys(block.meters))
     near = Registers(past.registers(meters=meters, first=first, last=last))
     alone = sorted(
         {
@@ -129,7 +129,7 @@ def _registers(past: Past, *, block: DayBlock, open_rows: Integers) -> Registers
         return near
     reach = REGISTER_REACH_DAYS
     far = past.registers(meters=alone, first=first - reach, last=last + reach)
-    return near.joined(Registers(far))
+    return near.joined(far)
 
 
 def _bare(

@@ -88,6 +88,10 @@ def _read(connection: Connection) -> Hangings:
         one_phase=np.array([meter in one_phase for meter in every], dtype=np.bool_),
         categories=tuple(categories.get(meter, "") for meter in every),
         first_span=np.array(first, dtype=np.int64),
+        earliest_s=min(
+            (begin for meter in talking for begin, _ in ordered.get(meter, ()) if begin != _EVER_S),
+            default=None,
+        ),
         transformer=transformers,
         under=_under(transformers, talking),
         again=np.array([len(ordered.get(meter, ())) > 1 for meter in names] + [False], dtype=np.bool_),

@@ -1,6 +1,6 @@
 """One meter's load over some days: what it measured, what stands, why, and what was found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import numpy as np
@@ -16,6 +16,7 @@ from bijlighar.readings.model import (
     DayBlock,
     Flags,
     Integers,
+    Midnights,
     Qualities,
     Quality,
     interval_start,
@@ -92,7 +93,7 @@ def meter_load(
                 spans=spans,
                 is_whole=is_whole,
                 now_s=epoch_seconds(now),
-                registers=(_register(registers, meter, number), _register(registers, meter, number + 1)),
+                registers=(_register(registers, number), _register(registers, number + 1)),
                 found=found,
             )
         )
@@ -129,8 +130,8 @@ def _end_s(hanging: Installation) -> int:
     return FOREVER_S if hanging.to_at is None else epoch_seconds(hanging.to_at)
 
 
-def _register(registers: Mapping[int, Mapping[str, tuple[int, int]]], meter: str, number: int) -> int | None:
-    value = registers.get(number, {}).get(meter, (ABSENT, ABSENT))[0]
+def _register(registers: Midnights, number: int) -> int | None:
+    value = int(registers.wh_import[0, number - registers.first_day])
     return None if value == ABSENT else value
 
 

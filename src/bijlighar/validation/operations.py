@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Period, day_number
 from bijlighar.readings import operations as readings
 from bijlighar.readings import queries as reading_queries
-from bijlighar.readings.model import DayBlock, Quality
+from bijlighar.readings.model import DayBlock, Flags, Quality
 from bijlighar.storage import sequences
 from bijlighar.storage.engine import Database
 from bijlighar.validation import queries, store
@@ -155,9 +156,10 @@ def _estimate(
     for low in range(first, last + 1, DAYS_PER_STEP):
         high = min(low + DAYS_PER_STEP - 1, last)
         with database.read() as connection:
-            whole = _settled_days(connection, first=low, last=high)
-        days = range(low, high + 1)
-        broken = [meter for meter in meters if any(day not in whole.get(meter, ()) for day in days)]
+            settled = _settled_days(connection, meters=meters, first=low, last=high)
+        rows = np.flatnonzero(~settled.all(axis=1)).tolist()
+        broken = [meters[row] for row in rows]
+        whole = {meters[row]: set((np.flatnonzero(settled[row]) + low).tolist()) for row in rows}
         for some in _portions(broken):
             with database.read() as connection:
                 blocks = open_days(
@@ -178,13 +180,16 @@ def _estimate(
     return _Done(meter_days=meter_days, estimated_intervals=estimated)
 
 
-def _settled_days(connection: Connection, *, first: int, last: int) -> dict[str, frozenset[int]]:
-    """Return for each meter the days that were measured whole and hold nothing suspect."""
-    suspects: dict[str, set[int]] = {}
-    for meter, day in store.select_suspects(connection, first=first, last=last):
-        suspects.setdefault(meter, set()).add(day)
-    whole = reading_queries.present_days(connection, first=first, last=last)
-    return {meter: days - suspects.get(meter, set()) for meter, days in whole.items()}
+def _settled_days(connection: Connection, *, meters: Sequence[str], first: int, last: int) -> Flags:
+    """Return which days (columns) of the meters (rows) were measured whole and hold nothing suspect."""
+    settled = reading_queries.present_days(connection, meters=meters, first=first, last=last)
+    suspects = store.select_suspects(connection, first=first, last=last)
+    if suspects:
+        row_of = {meter: row for row, meter in enumerate(meters)}
+        for meter, day in suspects:
+            if meter in row_of:
+                settled[row_of[meter], day - first] = False
+    return settled
 
 
 def _verdicts(

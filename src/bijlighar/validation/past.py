@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.base.period import Period, date_of
 from bijlighar.readings import queries as readings
-from bijlighar.readings.model import CHANNELS, DayBlock
+from bijlighar.readings.model import ABSENT, CHANNELS, ENERGY_CHANNELS, DayBlock, Midnights
 from bijlighar.validation import edit_store
 from bijlighar.validation.model import EditState, ReadingEdit
 
@@ -20,7 +21,9 @@ class Past(Protocol):
     ) -> tuple[DayBlock, ...]:
         """Return the meter-days `first` to `last` as measured, or edited, a block for each interval length."""
 
-    def rows(self, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
+    def rows(
+        self, *, keys: Sequence[tuple[str, int]], minutes: int, channels: Sequence[str] = CHANNELS
+    ) -> DayBlock:
         """Return the (meter, day) keys as measured, or edited, in their order; version 0 where nothing is stored."""
 
     def measured(self, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
@@ -29,10 +32,8 @@ class Past(Protocol):
     def edits(self, *, meters: Sequence[str], first: int, last: int) -> Sequence[ReadingEdit]:
         """Return the confirmed edits of these days, in the order of their confirmation."""
 
-    def registers(
-        self, *, meters: Sequence[str], first: int, last: int
-    ) -> Mapping[int, Mapping[str, tuple[int, int]]]:
-        """Return import and export registers [Wh] at the midnights that begin the days, `ABSENT` if not known."""
+    def registers(self, *, meters: Sequence[str], first: int, last: int) -> Midnights:
+        """Return the registers at the midnights that begin the days, in the order of the meters."""
 
     def spans(self, *, meters: Sequence[str]) -> Mapping[str, tuple[int, int]]:
         """Return the start of each meter's first and the end of its last measured interval [s since the epoch]."""
@@ -53,9 +54,13 @@ class StoredPast:
             self._connection, meters=meters, first=first, last=last, channels=channels, with_edits=True
         )
 
-    def rows(self, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
+    def rows(
+        self, *, keys: Sequence[tuple[str, int]], minutes: int, channels: Sequence[str] = CHANNELS
+    ) -> DayBlock:
         """See `Past.rows`."""
-        return readings.raw_rows(self._connection, keys=keys, minutes=minutes, with_edits=True)
+        return readings.raw_rows(
+            self._connection, keys=keys, minutes=minutes, with_edits=True, channels=channels
+        )
 
     def measured(self, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
         """See `Past.measured`."""
@@ -68,9 +73,7 @@ class StoredPast:
             self._connection, state=EditState.CONFIRMED, period=period, meters=meters
         )
 
-    def registers(
-        self, *, meters: Sequence[str], first: int, last: int
-    ) -> Mapping[int, Mapping[str, tuple[int, int]]]:
+    def registers(self, *, meters: Sequence[str], first: int, last: int) -> Midnights:
         """See `Past.registers`."""
         return readings.midnight_registers(self._connection, meters=meters, first=first, last=last)
 
@@ -86,12 +89,11 @@ class PackedPast:
     Its meters hang since a day that is known, and nothing of it is edited.
     """
 
-    def __init__(
-        self, packed: readings.PackedDays, registers: Mapping[int, Mapping[str, tuple[int, int]]]
-    ) -> None:
+    def __init__(self, packed: readings.PackedDays, registers: Midnights) -> None:
         """Hold packed rows and the registers at the midnights that begin some days."""
         self._packed = packed
         self._registers = registers
+        self._place = {meter: row for row, meter in enumerate(registers.meters)}
 
     def days(
         self, *, meters: Sequence[str], first: int, last: int, channels: Sequence[str] = CHANNELS
@@ -101,24 +103,34 @@ class PackedPast:
         found = self._packed.days(meters=meters, first=first, last=last, channels=wanted)
         return (readings.edited_block(found),)
 
-    def rows(self, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
+    def rows(
+        self, *, keys: Sequence[tuple[str, int]], minutes: int, channels: Sequence[str] = CHANNELS
+    ) -> DayBlock:
         """See `Past.rows`."""
-        return readings.edited_block(self._held(minutes).rows(keys))
+        wanted = tuple({"wh_import", *channels})
+        return readings.edited_block(self._held(minutes).rows(keys, channels=wanted))
 
     def measured(self, *, keys: Sequence[tuple[str, int]], minutes: int) -> DayBlock:
         """See `Past.measured`."""
-        return readings.raw_block(self._held(minutes).rows(keys))
+        return readings.raw_block(self._held(minutes).rows(keys, channels=CHANNELS))
 
     def edits(self, *, meters: Sequence[str], first: int, last: int) -> Sequence[ReadingEdit]:  # noqa: ARG002
         """See `Past.edits`: nothing is edited."""
         return ()
 
-    def registers(
-        self, *, meters: Sequence[str], first: int, last: int
-    ) -> Mapping[int, Mapping[str, tuple[int, int]]]:
+    def registers(self, *, meters: Sequence[str], first: int, last: int) -> Midnights:
         """See `Past.registers`."""
-        held = {day: self._registers.get(day, {}) for day in range(first, last + 1)}
-        return {day: {meter: own[meter] for meter in meters if meter in own} for day, own in held.items()}
+        rows = np.array([self._place.get(meter, -1) for meter in meters], dtype=np.int64)
+        found = {}
+        low, high = max(first - self._registers.first_day, 0), last + 1 - self._registers.first_day
+        begin = low + self._registers.first_day - first
+        for channel in ENERGY_CHANNELS:
+            held = self._registers.channel(channel)[:, low:high]
+            values = np.full((len(meters), last + 1 - first), ABSENT, dtype=np.int64)
+            known = rows >= 0
+            values[known, begin : begin + held.shape[1]] = held[rows[known]]
+            found[channel] = values
+        return Midnights(meters=tuple(meters), first_day=first, **found)
 
     def spans(self, *, meters: Sequence[str]) -> Mapping[str, tuple[int, int]]:
         """

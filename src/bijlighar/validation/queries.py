@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bijlighar.base.period import Period, day_number, local_date
+from bijlighar.base.period import Period
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
+from bijlighar.readings.model import IST_OFFSET_S, SECONDS_PER_DAY
 from bijlighar.readings.operations import SEQUENCE
-from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 from bijlighar.validation import edit_store, exception_store, store
 from bijlighar.validation.cases import Hangings
@@ -102,9 +102,9 @@ def estimated_up_to(connection: Connection) -> int:
     seen = sequences.watermark(connection, reader=DUE_READER)
     if seen:
         return seen
-    first, is_since_ever = registry.earliest_hangings(connection)
-    days = [] if first is None else [day_number(local_date(first))]
-    if is_since_ever:
+    hung = hangings(connection)
+    days = [] if hung.earliest_s is None else [(hung.earliest_s + IST_OFFSET_S) // SECONDS_PER_DAY]
+    if (hung.talks & hung.since_ever).any():
         stored = readings.stored_ends(connection)
         days += [] if stored is None else [stored[0]]
     return min(days, default=NEVER) - 1

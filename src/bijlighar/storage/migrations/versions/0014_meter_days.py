@@ -51,6 +51,13 @@ def upgrade() -> None:
             op.execute(statement)
     for old in (old_days, old_history, old_late):
         op.drop_table(old)
+    op.drop_index("ix_readings_register_at", table_name="readings_register")
+    op.create_index(
+        "ix_readings_register_midnight",
+        "readings_register",
+        ["at", "meter", "wh_import", "wh_export"],
+        unique=False,
+    )
 
 
 def _create_days() -> None:
