@@ -28,7 +28,7 @@ def state(parts: list[Delivery], *, together: bool) -> list[tuple[object, ...]]:
             with database.write() as connection:
                 operations.append(connection, deliveries=call, now=NOW + timedelta(minutes=number))
         with database.read() as connection:
-            blocks = queries.days(connection, meters=None, first=DAY - 1, last=DAY + 4)
+            blocks = queries.days(connection, meters=None, first=DAY - 1, last=DAY + 5)
         found = [
             (
                 block.meters[row],

@@ -34,6 +34,7 @@ from bijlighar.readings.model import (
 DAY_MIN, DAY_MAX = 0, 60_000
 #: How many displaced values or unreadable texts a finding keeps.
 DETAIL_MAX = 100
+_KNOWN_CHANNELS = frozenset(CHANNELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,12 +67,17 @@ def rounds_of(deliveries: Sequence[Delivery]) -> tuple[tuple[Delivery, ...], ...
 
     :raises UnusableReadings: if one cannot be laid out at all.
     """
-    turns: dict[tuple[str, int], int] = defaultdict(int)
+    _check(deliveries)
+    if len({delivery.meter for delivery in deliveries}) == len(deliveries):  # as meters deliver
+        turns = [0] * len(deliveries)
+    else:
+        seen: dict[tuple[str, int], int] = defaultdict(int)
+        turns = []
+        for delivery in deliveries:
+            turns.append(seen[delivery.meter, delivery.minutes])
+            seen[delivery.meter, delivery.minutes] += 1
     rounds: dict[tuple[int, int], list[Delivery]] = {}
-    for delivery in deliveries:
-        _check(delivery)
-        turn = turns[delivery.meter, delivery.minutes]
-        turns[delivery.meter, delivery.minutes] = turn + 1
+    for turn, delivery in zip(turns, deliveries, strict=True):
         rounds.setdefault((turn, delivery.minutes), []).append(delivery)
     return tuple(tuple(rounds[key]) for key in sorted(rounds))
 
@@ -204,19 +210,22 @@ def delivery_findings(deliveries: Sequence[Delivery], *, now: datetime) -> tuple
     return tuple(findings)
 
 
-def _check(delivery: Delivery) -> None:
-    if delivery.minutes not in INTERVAL_MINUTES:
-        raise UnusableReadings(
-            f"meter {delivery.meter} delivers intervals of {delivery.minutes} minutes; 15 or 30 are stored"
-        )
-    for channel, values in delivery.values.items():
-        if channel not in CHANNELS:
-            raise UnusableReadings(f"meter {delivery.meter} delivers an unknown channel {channel!r}")
-        if len(values) != len(delivery.starts):
+def _check(deliveries: Sequence[Delivery]) -> None:
+    for delivery in deliveries:
+        if delivery.minutes not in INTERVAL_MINUTES:
             raise UnusableReadings(
-                f"meter {delivery.meter} delivers {len(values)} values of {channel} "
-                f"for {len(delivery.starts)} intervals"
+                f"meter {delivery.meter} delivers intervals of {delivery.minutes} minutes; 15 or 30 are stored"
             )
+        count, values = len(delivery.starts), delivery.values
+        if _KNOWN_CHANNELS.issuperset(values) and all([len(given) == count for given in values.values()]):
+            continue
+        for channel, given in values.items():
+            if channel not in CHANNELS:
+                raise UnusableReadings(f"meter {delivery.meter} delivers an unknown channel {channel!r}")
+            if len(given) != count:
+                raise UnusableReadings(
+                    f"meter {delivery.meter} delivers {len(given)} values of {channel} for {count} intervals"
+                )
 
 
 def _joined(arrays: Sequence[Integers]) -> Integers:

@@ -6,11 +6,11 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection
 
-from bijlighar.base.period import day_number, local_date, local_midnight
+from bijlighar.base.period import date_of, day_number, local_date, local_midnight
 from bijlighar.readings import finding_store, late, register_store, store
 from bijlighar.readings.arrange import arrange, delivery_findings, rounds_of
 from bijlighar.readings.covering import covered
-from bijlighar.readings.model import AppendReport, Delivery, Finding, RegisterSnapshot
+from bijlighar.readings.model import ABSENT, AppendReport, Delivery, Finding, RegisterSnapshot
 from bijlighar.readings.numbering import day_of
 from bijlighar.readings.rules import merge
 from bijlighar.storage import sequences
@@ -95,12 +95,39 @@ def append_registers(connection: Connection, *, snapshots: Sequence[RegisterSnap
         if local_midnight(local_date(snapshot.at)) == snapshot.at
     }
     if midnights:
-        keys = store.select_touched(connection, meter_days=sorted(midnights), reach=REGISTER_REACH_DAYS)
-        free = _unsealed(connection, keys)
+        free = _unsealed(connection, _touched(connection, midnights))
         if free:
             first = sequences.take(connection, name=SEQUENCE, count=len(free))
             store.renumber(connection, meter_days=free, first=first)
     return len(written)
+
+
+def _touched(connection: Connection, midnights: set[tuple[str, int]]) -> list[tuple[int, str]]:
+    """
+    Return (number of the meter-day, meter) of the rows that the registers at midnights of (meter, day) concern.
+
+    They are the day a midnight opens, the day it closes, and the estimated days within reach of it; but not those
+    whose own two midnights are known, for an estimate follows the nearest registers.
+    """
+    found = store.select_beside(connection, meter_days=sorted(midnights))
+    spans: dict[str, tuple[int, int]] = {}
+    for meter, day in midnights:
+        low, high = spans.get(meter, (day, day))
+        spans[meter] = (min(low, day - REGISTER_REACH_DAYS), max(high, day + REGISTER_REACH_DAYS))
+    near: dict[int, list[tuple[int, str]]] = {}
+    for key, meter in store.select_estimated(connection, meters=sorted(spans)):
+        low, high = spans[meter]
+        if low <= day_of(key) <= high and (key, meter) not in found:
+            near.setdefault(day_of(key), []).append((key, meter))
+    for day, rows in near.items():
+        meters = sorted({meter for _, meter in rows})
+        known = dict.fromkeys(meters, 0)
+        moments = [local_midnight(date_of(at)) for at in (day, day + 1)]
+        for _, registers in register_store.select_midnights(connection, meters=meters, moments=moments):
+            for place in set(registers[registers[:, 1] != ABSENT, 0].tolist()):
+                known[meters[place]] += 1
+        found.update(row for row in rows if known[row[1]] < len(moments))
+    return sorted(found)
 
 
 def _unsealed(connection: Connection, keys: Sequence[tuple[int, str]]) -> list[int]:

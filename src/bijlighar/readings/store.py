@@ -351,30 +351,21 @@ def _known_at(versions: list[dict[str, Any]], moment: datetime) -> Row | None:
     return None
 
 
-def select_touched(
-    connection: Connection, *, meter_days: Sequence[tuple[str, int]], reach: int
-) -> list[tuple[int, str]]:
-    """
-    Return (number of the meter-day, meter) of the rows that a register of (meter, day) concerns.
-
-    They are the day it opens, the day it closes, and the days within `reach` of it that hold estimates.
-    """
+def select_beside(connection: Connection, *, meter_days: Sequence[tuple[str, int]]) -> set[tuple[int, str]]:
+    """Return (number of the meter-day, meter) of the rows that a midnight of (meter, day) closes or opens; locked."""
     wanted = [(at, meter) for meter, day in meter_days for at in (day - 1, day)]
     both = [keys_of(connection, keys=wanted, minutes=minutes) for minutes in INTERVAL_MINUTES]
-    found = set(_fetch(connection, ("meter_day", "meter"), np.concatenate(both), lock=True))
-    spans: dict[str, tuple[int, int]] = {}
-    for meter, day in meter_days:
-        low, high = spans.get(meter, (day, day))
-        spans[meter] = (min(low, day - reach), max(high, day + reach))
-    meters = sorted(spans)
+    return set(_fetch(connection, ("meter_day", "meter"), np.concatenate(both), lock=True))
+
+
+def select_estimated(connection: Connection, *, meters: Sequence[str]) -> list[tuple[int, str]]:
+    """Return (number of the meter-day, meter) of the rows of some meters that hold estimates."""
+    found: list[tuple[int, str]] = []
     statement = select(day_table.c.meter_day, day_table.c.meter).where(_has_estimates)
     for begin in range(0, len(meters), KEYS_PER_SELECT):
         some = among(connection, day_table.c.meter, meters[begin : begin + KEYS_PER_SELECT])
-        for row in connection.execute(statement.where(some)):
-            low, high = spans[row.meter]
-            if low <= day_of(row.meter_day) <= high:
-                found.add((row.meter_day, row.meter))
-    return sorted(found)
+        found.extend(bulk.fetched(connection.execute(statement.where(some))))
+    return found
 
 
 def renumber(connection: Connection, *, meter_days: Sequence[int], first: int) -> None:

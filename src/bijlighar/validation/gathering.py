@@ -65,8 +65,8 @@ def gather(
     if cases.block is not block:
         seen = see(past, cases.block, settings=settings)
     beside = look_beside(cases.block, hung=hung, seen=seen)
-    prior = registers.at(meters=cases.block.meters, days=cases.block.days - 1, channel="wh_import")
-    return replace(_with_registers(cases, registers), beside=replace(beside, prior=prior))
+    cases = _with_registers(cases, registers)
+    return replace(cases, beside=replace(beside, prior=_prior(past, cases, settings=settings)))
 
 
 def _gathered(
@@ -115,7 +115,7 @@ def _registers(past: Past, *, block: DayBlock, open_rows: Integers) -> Registers
     """
     if not block.rows:
         return Registers()
-    first, last = int(block.days.min()) - 1, int(block.days.max()) + 1
+    first, last = int(block.days.min()), int(block.days.max()) + 1
     meters = tuple(dict.fromkeys(block.meters))
     near = Registers(past.registers(meters=meters, first=first, last=last))
     alone = sorted(
@@ -235,6 +235,29 @@ def _with_registers(cases: Cases, registers: Registers) -> Cases:
         opening=registers.at(meters=block.meters, days=block.days, channel="wh_import"),
         closing=registers.at(meters=block.meters, days=block.days + 1, channel="wh_import"),
     )
+
+
+def _prior(past: Past, cases: Cases, *, settings: ValidationSettings) -> Integers:
+    """Return the register at the midnight before the opening one, of the rows whose sum is not what registers say."""
+    block = cases.block
+    prior = np.full(block.rows, ABSENT, dtype=np.int64)
+    sums = rules.sum_check(
+        values=block.values["wh_import"],
+        wanted=cases.wanted,
+        sum_wh=rules.day_sums(block.values["wh_import"]),
+        opening=cases.opening,
+        closing=cases.closing,
+        settings=settings,
+    )
+    rows = np.flatnonzero(sums.failed)
+    if len(rows):
+        meters = tuple(dict.fromkeys(block.meters[row] for row in rows.tolist()))
+        days = block.days[rows] - 1
+        found = Registers(past.registers(meters=meters, first=int(days.min()), last=int(days.max())))
+        prior[rows] = found.at(
+            meters=[block.meters[row] for row in rows.tolist()], days=days, channel="wh_import"
+        )
+    return prior
 
 
 def _days_beside(
