@@ -59,12 +59,13 @@ class MeterDay:
         whole = np.ones(len(self.meters), dtype=np.bool_)
         whole[self.gaps] = False
         starts = self.starts[:upto]
+        rows = {channel: list(values[:, :upto]) for channel, values in self.values.items()}
         return [
             Delivery(
                 meter=meter,
                 minutes=MINUTES,
                 starts=starts,
-                values={channel: values[row, :upto] for channel, values in self.values.items()},
+                values={channel: own[row] for channel, own in rows.items()},
             )
             if whole[row]
             else self._torn(row, upto)

@@ -34,7 +34,7 @@ from bijlighar.readings.model import (
 DAY_MIN, DAY_MAX = 0, 60_000
 #: How many displaced values or unreadable texts a finding keeps.
 DETAIL_MAX = 100
-_KNOWN_CHANNELS = frozenset(CHANNELS)
+_KNOWN_CHANNELS, _KNOWN_MINUTES = frozenset(CHANNELS), frozenset(INTERVAL_MINUTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -211,21 +211,33 @@ def delivery_findings(deliveries: Sequence[Delivery], *, now: datetime) -> tuple
 
 
 def _check(deliveries: Sequence[Delivery]) -> None:
+    if {delivery.minutes for delivery in deliveries} <= _KNOWN_MINUTES:
+        named: set[str] = set().union(*[delivery.values for delivery in deliveries])
+        if named <= _KNOWN_CHANNELS and all(_fits(deliveries, channel) for channel in named):
+            return
     for delivery in deliveries:
-        if delivery.minutes not in INTERVAL_MINUTES:
+        _check_one(delivery)
+
+
+def _fits(deliveries: Sequence[Delivery], channel: str) -> bool:
+    """Return whether a channel has as many values as there are intervals in every delivery that has it."""
+    given = [delivery.values.get(channel, delivery.starts) for delivery in deliveries]
+    return list(map(len, given)) == [len(delivery.starts) for delivery in deliveries]
+
+
+def _check_one(delivery: Delivery) -> None:
+    if delivery.minutes not in INTERVAL_MINUTES:
+        raise UnusableReadings(
+            f"meter {delivery.meter} delivers intervals of {delivery.minutes} minutes; 15 or 30 are stored"
+        )
+    for channel, values in delivery.values.items():
+        if channel not in CHANNELS:
+            raise UnusableReadings(f"meter {delivery.meter} delivers an unknown channel {channel!r}")
+        if len(values) != len(delivery.starts):
             raise UnusableReadings(
-                f"meter {delivery.meter} delivers intervals of {delivery.minutes} minutes; 15 or 30 are stored"
+                f"meter {delivery.meter} delivers {len(values)} values of {channel} "
+                f"for {len(delivery.starts)} intervals"
             )
-        count, values = len(delivery.starts), delivery.values
-        if _KNOWN_CHANNELS.issuperset(values) and all([len(given) == count for given in values.values()]):
-            continue
-        for channel, given in values.items():
-            if channel not in CHANNELS:
-                raise UnusableReadings(f"meter {delivery.meter} delivers an unknown channel {channel!r}")
-            if len(given) != count:
-                raise UnusableReadings(
-                    f"meter {delivery.meter} delivers {len(given)} values of {channel} for {count} intervals"
-                )
 
 
 def _joined(arrays: Sequence[Integers]) -> Integers:

@@ -5,6 +5,7 @@ A number is given once and never changed, so a process holds what it has read of
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
@@ -88,7 +89,7 @@ def give_numbers(connection: Connection, *, meters: Sequence[str]) -> Mapping[st
     :raises TooManyMeters: if there is no number left.
     """
     known = known_numbers(connection)
-    fresh = list(dict.fromkeys(meter for meter in meters if meter not in known))
+    fresh = sorted({meter for meter in meters if meter not in known})
     if not fresh:
         return known
     last = max(known.values(), default=0)
@@ -105,7 +106,7 @@ def give_numbers(connection: Connection, *, meters: Sequence[str]) -> Mapping[st
 
 def array_of(numbers: Mapping[str, int], meters: Sequence[str]) -> Integers:
     """Return the number of each meter, 0 where it has none."""
-    return np.array([numbers.get(meter, 0) for meter in meters], dtype=np.int64)
+    return np.fromiter(map(numbers.get, meters, repeat(0)), dtype=np.int64, count=len(meters))
 
 
 def note_measured(connection: Connection, *, numbers: Integers, days: Days) -> None:

@@ -144,11 +144,11 @@ def load_days(
     """Return the stored rows of (day, meter) keys in the order of the keys; a missing one has version 0."""
     wanted = keys_of(connection, keys=keys, minutes=minutes)
     found = _fetch(connection, READ, wanted, lock=lock)
-    stored = unpacked(found, minutes, channels=channels)
     rows = _places(wanted, found)
-    if len(found) == len(keys) and bool((rows == np.arange(len(keys))).all()):
-        return stored
-    return spread(stored, rows, keys, minutes)
+    if len(found) == len(keys):
+        ordered = [found[place] for place in np.argsort(rows).tolist()]
+        return unpacked(ordered, minutes, channels=channels)
+    return spread(unpacked(found, minutes, channels=channels), rows, keys, minutes)
 
 
 def load_states(connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int) -> States:
@@ -505,9 +505,9 @@ def _to_history(
 
 
 def _by_minutes(rows: Iterable[Row]) -> dict[int, list[Row]]:
-    grouped: dict[int, list[Row]] = {}
-    for row in rows:
-        grouped.setdefault(minutes_of(row[0]), []).append(row)
-    for group in grouped.values():
-        group.sort(key=itemgetter(1, 0))
-    return dict(sorted(grouped.items()))
+    ordered = sorted(rows, key=itemgetter(1, 0))
+    quarters = [row for row in ordered if row[0] & 1]
+    halves = [row for row in ordered if not row[0] & 1] if quarters else ordered
+    return {
+        minutes: group for minutes, group in zip(INTERVAL_MINUTES, (quarters, halves), strict=True) if group
+    }

@@ -24,6 +24,8 @@ CODE_BITS = 5
 CODE_MASK = (1 << CODE_BITS) - 1
 WIDTH_NONE, WIDTH_16, WIDTH_32, WIDTH_64 = 0, 1, 2, 3
 SCALE_MAX = 3
+#: Rows that lie together so long on the average are copied run by run.
+RUN_MIN = 16
 _ABSENT_16 = 0xFFFF
 _ABSENT_32 = int(np.iinfo(np.int32).min)
 _TYPES: dict[int, np.dtype[Any]] = {
@@ -118,7 +120,14 @@ def unpack(
 def _with_rows(matrix: Integers | None, rows: Integers, values: Integers, count: int) -> Integers:
     """Return a matrix of `count` rows, absent where nothing was read, with these rows in it."""
     whole = np.full((count, values.shape[1]), ABSENT, dtype=np.int64) if matrix is None else matrix
-    whole[rows] = values
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    if RUN_MIN * (len(cuts) + 1) > len(rows):
+        whole[rows] = values
+        return whole
+    ends = [*cuts.tolist(), len(rows)]
+    for begin, end in zip([0, *ends[:-1]], ends, strict=True):  # long runs, copied as they lie
+        first = int(rows[begin])
+        whole[first : first + end - begin] = values[begin:end]
     return whole
 
 

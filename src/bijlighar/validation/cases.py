@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Hangings:
     def rows(self, meters: Sequence[str]) -> Integers:
         """Return the row of each meter in the columns."""
         other, place = len(self.place), self.place
-        return np.array([place.get(meter, other) for meter in meters], dtype=np.int64)
+        return np.fromiter(map(place.get, meters, repeat(other)), dtype=np.int64, count=len(meters))
 
     def hung_on(self, meter: str, day: int) -> bool:
         """Return whether the meter hung at any time of an IST day."""
@@ -81,7 +82,7 @@ class Registers:
         """Return the register of each meter at the first midnight of its day, `ABSENT` where it is not known."""
         found = np.full(len(meters), ABSENT, dtype=np.int64)
         for run, place in zip(self._runs, self._places, strict=True):
-            rows = np.array([place.get(meter, -1) for meter in meters], dtype=np.int64)
+            rows = np.fromiter(map(place.get, meters, repeat(-1)), dtype=np.int64, count=len(meters))
             columns = np.asarray(days, dtype=np.int64) - run.first_day
             there = np.flatnonzero((rows >= 0) & (columns >= 0) & (columns < run.days))
             values = run.channel(channel)[rows[there], columns[there]]

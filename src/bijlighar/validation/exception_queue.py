@@ -94,13 +94,12 @@ def _write(
     written = [(change, _after(change, hung=hung, now=now)) for change in changes]
     opened = [after for change, after in written if change.exception is None]
     numbers = iter(exception_store.insert_exceptions(connection, exceptions=opened))
+    exception_store.update_exceptions(
+        connection, exceptions=[after for change, after in written if change.exception is not None]
+    )
     steps = []
     for change, after in written:
-        if change.exception is None:
-            number = next(numbers)
-        else:
-            number = after.number
-            exception_store.update_exception(connection, exception=after)
+        number = next(numbers) if change.exception is None else after.number
         if change.event is not None:
             steps.append(ExceptionStep(exception=number, at=now, event=change.event))
     exception_store.append_steps(connection, steps=steps)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     case,
     func,
     select,
@@ -103,9 +104,14 @@ def insert_exceptions(connection: Connection, *, exceptions: Sequence[Validation
 
 def update_exception(connection: Connection, *, exception: ValidationException) -> None:
     """Write what an exception says now."""
-    connection.execute(
-        update(_exception).where(_exception.c.number == exception.number).values(_values(exception))
-    )
+    update_exceptions(connection, exceptions=[exception])
+
+
+def update_exceptions(connection: Connection, *, exceptions: Sequence[ValidationException]) -> None:
+    """Write what exceptions say now."""
+    if exceptions:
+        rows = [{**_values(each), "known": each.number} for each in exceptions]
+        connection.execute(update(_exception).where(_exception.c.number == bindparam("known")), rows)
 
 
 def append_steps(connection: Connection, *, steps: Iterable[ExceptionStep]) -> None:

@@ -82,7 +82,7 @@ def _gathered(
     energy = block.values["wh_import"]
     spiky = rules.may_spike(values=energy, minutes=block.minutes, load=cases.load, settings=settings)
     gaps = rules.missing(values=energy, wanted=cases.wanted) | rules.negative(values=energy)
-    gaps |= rules.negative(values=block.channel("wh_export")) | cases.stands.taken_out
+    gaps |= rules.negative_in(block, "wh_export") | cases.stands.taken_out
     open_rows = np.flatnonzero(cases.due & (gaps.any(axis=1) | spiky))
     registers = _registers(past, block=block, open_rows=open_rows)
     meters = sorted({block.meters[row] for row in (*open_rows.tolist(), *np.flatnonzero(spiky).tolist())})

@@ -50,7 +50,6 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
     """Judge the cases by every rule and estimate what is due."""
     block = cases.block
     energy = block.values["wh_import"]
-    export = block.channel("wh_export")
     sum_wh = rules.day_sums(energy)
     fall = pattern_findings.falls(cases, sum_wh=sum_wh, settings=settings)
     sums = rules.sum_check(
@@ -65,7 +64,7 @@ def judge(cases: Cases, *, settings: ValidationSettings) -> Verdict:
     spike = ~edited & rules.spike(
         values=energy, minutes=block.minutes, load=cases.load, usual=cases.usual, settings=settings
     )
-    negative, negative_export = rules.negative(values=energy), rules.negative(values=export)
+    negative, negative_export = rules.negative(values=energy), rules.negative_in(block, "wh_export")
     suspect = (negative | negative_export | (spike & ~sums.confirmed[:, None])) & ~edited
     suspect |= cases.stands.taken_out & (energy != ABSENT) & ~edited
     missing = rules.missing(values=energy, wanted=cases.wanted)

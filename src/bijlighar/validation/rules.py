@@ -9,6 +9,7 @@ from bijlighar.readings.model import (
     IST_OFFSET_S,
     MINUTES_PER_DAY,
     SECONDS_PER_DAY,
+    DayBlock,
     Days,
     Flags,
     Integers,
@@ -47,6 +48,13 @@ def missing(*, values: Integers, wanted: Flags) -> Flags:
 def negative(*, values: Integers) -> Flags:
     """Return which intervals have a value below zero."""
     return np.asarray((values < 0) & (values != ABSENT))
+
+
+def negative_in(block: DayBlock, channel: str) -> Flags:
+    """Return which intervals of a channel have a value below zero; none where no row has the channel."""
+    if channel not in block.values:
+        return np.zeros(block.quality.shape, dtype=np.bool_)
+    return negative(values=block.values[channel])
 
 
 def load_wh(*, sanctioned_w: Integers, minutes: int) -> Integers:
