@@ -1,10 +1,10 @@
 """The packed meter-days, their history and the findings of deliveries: SQL, private to this room."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice, repeat
+from itertools import compress, islice, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -201,35 +201,35 @@ def write_days(
     measured, codes = measured_blobs(days, rows)
     laid, codes_laid = laid_blobs(days, rows)
     moment = bulk.as_driver(connection, now)
-    lists: list[Iterable[Any]] = [
-        keys.tolist(),
-        islice(sequences, len(rows)),
-        [moment] * len(rows),
-        [moment if validated else None for validated in days.validated[rows].tolist()],
-        (codes | codes_laid).tolist(),
-        (days.versions[rows] + 1).tolist(),
-        *state_columns(days, rows),
-        meters,
-        _texts(origins, rows),
-        measured,
-        laid,
-        quality_blobs(days, rows),
-    ]
-    ready = list(zip(*lists, strict=True))
-    columns = ("meter_day", "sequence", *_COMMON)
+    missing, estimated = state_columns(days, rows)
+    columns: dict[str, list[Any]] = {
+        "meter_day": keys.tolist(),
+        "sequence": list(islice(sequences, len(rows))),
+        "recorded_at": [moment] * len(rows),
+        "validated_at": [moment if validated else None for validated in days.validated[rows].tolist()],
+        "codes": (codes | codes_laid).tolist(),
+        "version": (days.versions[rows] + 1).tolist(),
+        "missing": missing,
+        "estimated": estimated,
+        "meter": meters,
+        "origin": _texts(origins, rows),
+        "measured": measured,
+        "laid": laid,
+        "quality": quality_blobs(days, rows),
+    }
     if known.any():
-        old = [row for row, is_known in zip(ready, known.tolist(), strict=True) if is_known]
-        ready = [row for row, is_known in zip(ready, known.tolist(), strict=True) if not is_known]
+        old = _chosen(columns, known)
+        columns = _chosen(columns, ~known)
         bulk.update_rows(
             connection,
             table=day_table,
-            key=columns[:1],
-            columns=columns[1:],
-            rows=old,
+            key=("meter_day",),
+            columns=list(old)[1:],
+            rows=list(zip(*old.values(), strict=True)),
             rising=RISING,
             is_ready=True,
         )
-    bulk.insert_rows(connection, table=day_table, columns=columns, rows=ready, is_ready=True)
+    bulk.insert_columns(connection, table=day_table, columns=columns)
     energy = days.measured.get("wh_import")
     if energy is not None:
         came = (energy[rows] != ABSENT).any(axis=1)
@@ -446,7 +446,8 @@ def _fetch(connection: Connection, columns: Sequence[str], wanted: Integers, *, 
 
     Where most of a day's are wanted the day is read as it lies; else each is looked up.
     """
-    wanted = np.unique(wanted)
+    if not (wanted[1:] > wanted[:-1]).all():
+        wanted = np.unique(wanted)
     if not len(wanted):
         return []
     first, last = _runs(wanted)
@@ -478,8 +479,16 @@ def _runs(wanted: Integers) -> tuple[Integers, Integers]:
 def _places(wanted: Integers, found: Sequence[Row]) -> Integers:
     """Return for each found row, whose number comes first, its place among the wanted ones."""
     keys = np.array([row[0] for row in found], dtype=np.int64)
+    if len(keys) == len(wanted) and (keys == wanted).all():
+        return np.arange(len(keys), dtype=np.int64)
     order = np.argsort(wanted, kind="stable")
     return np.asarray(order[np.searchsorted(wanted[order], keys)], dtype=np.int64)
+
+
+def _chosen(columns: Mapping[str, list[Any]], chosen: Flags) -> dict[str, list[Any]]:
+    """Return the chosen rows of columns."""
+    marks = chosen.tolist()
+    return {name: list(compress(values, marks)) for name, values in columns.items()}
 
 
 def _texts(origins: Sequence[Origin], rows: Integers) -> list[str]:

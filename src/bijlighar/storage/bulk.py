@@ -23,16 +23,49 @@ Row = tuple[Any, ...]
 KEYS_PER_SELECT = 5_000
 
 
-def insert_rows(
-    connection: Connection,
-    *,
-    table: Table,
-    columns: Sequence[str],
-    rows: Sequence[Row],
-    is_ready: bool = False,
-) -> None:
-    """Insert rows that do not exist yet; those that are `is_ready` hold their moments by `as_driver` already."""
-    ready = rows if is_ready else _ready(connection, table, columns, rows)
+def insert_columns(connection: Connection, *, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """
+    Insert rows that do not exist yet, given by column, their moments by `as_driver`.
+
+    On SQLite a column of one value throughout stands in the statement: handing a value over takes as long as all
+    else about it.
+    """
+    count = len(next(iter(columns.values())))
+    if not count:
+        return
+    if _is_postgresql(connection):
+        _copy(connection, table, table.name, list(columns), list(zip(*columns.values(), strict=True)))
+        return
+    same = {name: given[0] for name, given in columns.items() if _is_one_literal(given)}
+    told = [name for name in columns if name not in same] or list(columns)[:1]
+    marks = ", ".join("?" if name in told else _literal(same[name]) for name in columns)
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+    rows = list(zip(*(columns[name] for name in told), strict=True))
+    connection.exec_driver_sql(statement, rows)
+
+
+def _is_one_literal(values: Sequence[Any]) -> bool:
+    """Return whether all values are one that can stand in a statement."""
+    first = values[0]
+    is_plain = first is None or type(first) is int or (type(first) is str and "\0" not in first)
+    return is_plain and values.count(first) == len(values)
+
+
+def _literal(value: int | str | None) -> str:
+    """
+    Return a value as it stands in a statement of SQLite.
+
+    >>> _literal(7), _literal("it's"), _literal(None)
+    ('7', "'it''s'", 'NULL')
+    """
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+
+
+def insert_rows(connection: Connection, *, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Insert rows that do not exist yet."""
+    ready = _ready(connection, table, columns, rows)
     if not ready:
         return
     if _is_postgresql(connection):

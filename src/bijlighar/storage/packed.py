@@ -61,11 +61,12 @@ def pack(matrices: Sequence[Integers | None]) -> tuple[list[bytes | None], Codes
     for (place, _), (_, each) in zip(given, own, strict=True):
         codes |= each << CODE_BITS * place
     packed: list[bytes | None] = [None] * len(codes)
-    for rows in _alike(codes):
+    for place, rows in enumerate(sorted(_alike(codes), key=len, reverse=True)):
+        # Most rows are alike: all are packed as these are, and what the others need is put in its place after.
+        every = place == 0
         first = int(rows[0])
-        is_whole = len(rows) == len(codes)
         parts = [
-            _narrow(matrix if is_whole else matrix[rows], int(each[first]))
+            _narrow(matrix if every else matrix[rows], int(each[first]))
             for matrix, each in own
             if each[first] & 3
         ]
@@ -73,11 +74,14 @@ def pack(matrices: Sequence[Integers | None]) -> tuple[list[bytes | None], Codes
             continue
         joined = np.concatenate(parts, axis=1)
         size, data = joined.shape[1], joined.tobytes()
-        blobs = [data[begin : begin + size] for begin in range(0, len(data), size)]
-        if is_whole:
-            return list(blobs), codes
+        blobs: list[bytes | None] = [data[begin : begin + size] for begin in range(0, len(data), size)]
+        if every:
+            packed = blobs
+            continue
         for row, blob in zip(rows.tolist(), blobs, strict=True):
             packed[row] = blob
+    for row in np.flatnonzero(codes == 0).tolist():
+        packed[row] = None
     return packed, codes
 
 

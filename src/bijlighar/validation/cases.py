@@ -73,6 +73,7 @@ class Registers:
         self._runs = runs
         self._places = [{meter: row for row, meter in enumerate(run.meters)} for run in runs]
         self._known: dict[str, list[int]] = {}
+        self._last: tuple[Sequence[str], list[Integers]] | None = None
 
     def joined(self, others: Midnights) -> "Registers":
         """Return these registers and others."""
@@ -81,13 +82,22 @@ class Registers:
     def at(self, *, meters: Sequence[str], days: Days | Integers, channel: str) -> Integers:
         """Return the register of each meter at the first midnight of its day, `ABSENT` where it is not known."""
         found = np.full(len(meters), ABSENT, dtype=np.int64)
-        for run, place in zip(self._runs, self._places, strict=True):
-            rows = np.fromiter(map(place.get, meters, repeat(-1)), dtype=np.int64, count=len(meters))
+        for run, rows in zip(self._runs, self._rows(meters), strict=True):
             columns = np.asarray(days, dtype=np.int64) - run.first_day
             there = np.flatnonzero((rows >= 0) & (columns >= 0) & (columns < run.days))
             values = run.channel(channel)[rows[there], columns[there]]
             found[there] = np.where(values == ABSENT, found[there], values)
         return found
+
+    def _rows(self, meters: Sequence[str]) -> list[Integers]:
+        """Return the row of each meter in each run, -1 where it has none; what was asked for last is held."""
+        if self._last is None or self._last[0] is not meters:
+            rows = [
+                np.fromiter(map(place.get, meters, repeat(-1)), dtype=np.int64, count=len(meters))
+                for place in self._places
+            ]
+            self._last = (meters, rows)
+        return self._last[1]
 
     def matrix(self, *, meters: Sequence[str], first: int, last: int, channel: str) -> Integers:
         """Return the registers of the meters at the midnights that begin the days: (meters, days)."""

@@ -37,7 +37,7 @@ from bijlighar.validation.judging import Verdict, judge
 from bijlighar.validation.model import ValidationReport, ValidationSettings
 from bijlighar.validation.past import StoredPast
 
-ROWS_PER_CALL = 5_000
+ROWS_PER_CALL = 10_000
 DUE_DAYS_PER_CALL = 7
 METERS_PER_STEP = 300
 DAYS_PER_STEP = 31
