@@ -149,12 +149,14 @@ def _arranged_whole(deliveries: Sequence[Delivery], days: Integers) -> Arranged:
 def _columns(deliveries: Sequence[Delivery]) -> dict[str, Integers]:
     """Return the values of all deliveries one after the other, by channel; absent where one lacks the channel."""
     columns: dict[str, Integers] = {}
+    kinds = {tuple(delivery.values) for delivery in deliveries}  # most meters have the same channels
+    named = {channel for kind in kinds for channel in kind}
+    common = named.intersection(*kinds)
     for channel in CHANNELS:
-        given = [delivery.values.get(channel) for delivery in deliveries]
-        held = [values for values in given if values is not None]
-        if len(held) == len(given):
-            columns[channel] = _joined(held)
-        elif held:
+        if channel in common:
+            columns[channel] = _joined([delivery.values[channel] for delivery in deliveries])
+        elif channel in named:
+            given = [delivery.values.get(channel) for delivery in deliveries]
             columns[channel] = _joined(
                 [
                     np.full(len(delivery.starts), ABSENT, dtype=np.int64) if values is None else values
@@ -213,16 +215,16 @@ def delivery_findings(deliveries: Sequence[Delivery], *, now: datetime) -> tuple
 def _check(deliveries: Sequence[Delivery]) -> None:
     if {delivery.minutes for delivery in deliveries} <= _KNOWN_MINUTES:
         named: set[str] = set().union(*[delivery.values for delivery in deliveries])
-        if named <= _KNOWN_CHANNELS and all(_fits(deliveries, channel) for channel in named):
+        lengths = [len(delivery.starts) for delivery in deliveries]
+        if named <= _KNOWN_CHANNELS and all(_fits(deliveries, channel, lengths) for channel in named):
             return
     for delivery in deliveries:
         _check_one(delivery)
 
 
-def _fits(deliveries: Sequence[Delivery], channel: str) -> bool:
+def _fits(deliveries: Sequence[Delivery], channel: str, lengths: list[int]) -> bool:
     """Return whether a channel has as many values as there are intervals in every delivery that has it."""
-    given = [delivery.values.get(channel, delivery.starts) for delivery in deliveries]
-    return list(map(len, given)) == [len(delivery.starts) for delivery in deliveries]
+    return [len(delivery.values.get(channel, delivery.starts)) for delivery in deliveries] == lengths
 
 
 def _check_one(delivery: Delivery) -> None:

@@ -113,12 +113,14 @@ def note_measured(connection: Connection, *, numbers: Integers, days: Days) -> N
     """Note that something was measured of these meters on these days."""
     table = meter_table.c
     for day in np.unique(days).tolist():
-        own = np.unique(numbers[days == day]).tolist()
+        own = np.unique(numbers[days == day])
         least, greatest = lesser(connection, table.first_day, day), greater(connection, table.last_day, day)
         statement = (
             update(meter_table)
             .where(
-                among(connection, table.number, own),
+                table.number.between(int(own[0]), int(own[-1]))
+                if own[-1] - own[0] == len(own) - 1
+                else among(connection, table.number, own.tolist()),
                 or_(table.last_day.is_(None), table.last_day < day, table.first_day > day),
             )
             .values(first_day=least, last_day=greatest)

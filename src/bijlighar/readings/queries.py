@@ -219,7 +219,10 @@ def midnight_registers(connection: Connection, *, meters: Sequence[str], first: 
     shape = (len(meters), len(moments))
     found = {channel: np.full(shape, ABSENT, dtype=np.int64) for channel in ENERGY_CHANNELS}
     if meters:
-        for column, rows in register_store.select_midnights(connection, meters=meters, moments=moments):
+        is_most = len(meters) * store.DENSE >= len(meter_store.known_numbers(connection))
+        for column, rows in register_store.select_midnights(
+            connection, meters=meters, moments=moments, is_most=is_most
+        ):
             for place, matrix in enumerate(found.values(), start=1):
                 known = rows[rows[:, place] != ABSENT]
                 matrix[known[:, 0], column] = known[:, place]

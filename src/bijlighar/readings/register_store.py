@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, select
+from sqlalchemy import Column, Connection, Index, Integer, Row, String, Table, bindparam, func, select
 
 from bijlighar.base.period import Period
 from bijlighar.readings.model import ABSENT, Integers, Origin, RegisterKind, RegisterSnapshot
@@ -138,16 +139,43 @@ def select_registers_as_of(
 
 
 def select_midnights(
-    connection: Connection, *, meters: Sequence[str], moments: Sequence[datetime]
+    connection: Connection, *, meters: Sequence[str], moments: Sequence[datetime], is_most: bool = False
 ) -> Iterator[tuple[int, Integers]]:
     """
     Yield for each of the moments at which anything is stored its place, and (place of the meter, import, export).
 
     What is not known is `ABSENT`; a meter may have several rows, for it may be read on several occasions at once.
+    Where the meters are `is_most` of all, a moment is read as it lies; else each meter is looked up.
     """
     if len(moments) > MOMENTS_APART:
         yield from _select_spans(connection, meters, moments)
-        return
+    elif is_most:
+        yield from _select_whole(connection, meters, moments)
+    else:
+        yield from _select_each(connection, meters, moments)
+
+
+def _select_whole(
+    connection: Connection, meters: Sequence[str], moments: Sequence[datetime]
+) -> Iterator[tuple[int, Integers]]:
+    rows_of = {meter: row for row, meter in enumerate(meters)}
+    table = register_table.c
+    known = [func.coalesce(column, ABSENT) for column in (table.wh_import, table.wh_export)]
+    statement = select(table.meter, *known).where(table.at == bindparam("moment"))
+    for place, moment in enumerate(moments):
+        found = bulk.fetched(connection.execute(statement, {"moment": moment}))
+        if not found:
+            continue
+        names, imported, exported = zip(*found, strict=True)
+        rows = np.empty((len(found), 3), dtype=np.int64)
+        rows[:, 0] = np.fromiter(map(rows_of.get, names, repeat(-1)), dtype=np.int64, count=len(names))
+        rows[:, 1], rows[:, 2] = imported, exported
+        yield place, rows[rows[:, 0] >= 0]
+
+
+def _select_each(
+    connection: Connection, meters: Sequence[str], moments: Sequence[datetime]
+) -> Iterator[tuple[int, Integers]]:
     known = ", ".join(f"coalesce(t.{name}, {ABSENT})" for name in ("wh_import", "wh_export"))
     if connection.dialect.name == "postgresql":
         keys = "unnest(%s::text[]) WITH ORDINALITY AS k(value, place)"

@@ -220,15 +220,8 @@ def write_days(
     if known.any():
         old = _chosen(columns, known)
         columns = _chosen(columns, ~known)
-        bulk.update_rows(
-            connection,
-            table=day_table,
-            key=("meter_day",),
-            columns=list(old)[1:],
-            rows=list(zip(*old.values(), strict=True)),
-            rising=RISING,
-            is_ready=True,
-        )
+        del old["meter"]
+        bulk.update_columns(connection, table=day_table, key="meter_day", columns=old, rising=RISING)
     bulk.insert_columns(connection, table=day_table, columns=columns)
     energy = days.measured.get("wh_import")
     if energy is not None:
@@ -254,27 +247,20 @@ def write_overlays(
     keys = keys_of(connection, keys=_keys(days, rows), minutes=days.minutes)
     _to_history(connection, keys=keys, columns=_LEAN, lean=True, now=now)
     laid, codes = laid_blobs(days, rows)
-    columns = ("version", "recorded_at", "validated_at", "missing", "estimated", "codes", "laid", "quality")
     moment = bulk.as_driver(connection, now)
-    lists: list[Iterable[Any]] = [
-        keys.tolist(),
-        (days.versions[rows] + 1).tolist(),
-        [moment] * len(rows),
-        [moment if validated else None for validated in days.validated[rows].tolist()],
-        *state_columns(days, rows),
-        (codes | days.codes[rows] & MEASURED_MASK).tolist(),
-        laid,
-        quality_blobs(days, rows),
-    ]
-    bulk.update_rows(
-        connection,
-        table=day_table,
-        key=("meter_day",),
-        columns=columns,
-        rows=list(zip(*lists, strict=True)),
-        rising=RISING,
-        is_ready=True,
-    )
+    missing, estimated = state_columns(days, rows)
+    columns: dict[str, list[Any]] = {
+        "meter_day": keys.tolist(),
+        "version": (days.versions[rows] + 1).tolist(),
+        "recorded_at": [moment] * len(rows),
+        "validated_at": [moment if validated else None for validated in days.validated[rows].tolist()],
+        "missing": missing,
+        "estimated": estimated,
+        "codes": (codes | days.codes[rows] & MEASURED_MASK).tolist(),
+        "laid": laid,
+        "quality": quality_blobs(days, rows),
+    }
+    bulk.update_columns(connection, table=day_table, key="meter_day", columns=columns, rising=RISING)
     fresh = chosen & (days.versions == 0)
     if fresh.any():
         origins = [origin] * len(days.meters)

@@ -36,12 +36,54 @@ def insert_columns(connection: Connection, *, table: Table, columns: Mapping[str
     if _is_postgresql(connection):
         _copy(connection, table, table.name, list(columns), list(zip(*columns.values(), strict=True)))
         return
-    same = {name: given[0] for name, given in columns.items() if _is_one_literal(given)}
-    told = [name for name in columns if name not in same] or list(columns)[:1]
-    marks = ", ".join("?" if name in told else _literal(same[name]) for name in columns)
-    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
-    rows = list(zip(*(columns[name] for name in told), strict=True))
-    connection.exec_driver_sql(statement, rows)
+    marks = _marks(columns)
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join(marks.values())})"  # noqa: S608
+    connection.exec_driver_sql(statement, _told(columns, marks))
+
+
+def update_columns(
+    connection: Connection,
+    *,
+    table: Table,
+    key: str,
+    columns: Mapping[str, Sequence[Any]],
+    rising: Sequence[str] = (),
+) -> None:
+    """
+    Set columns of the rows of `key`, given by column with the key's among them, their moments by `as_driver`.
+
+    A column that is `rising` keeps what it holds where that is greater.
+    """
+    if not columns[key]:
+        return
+    if _is_postgresql(connection):
+        rows = list(zip(columns[key], *(columns[name] for name in columns if name != key), strict=True))
+        names = [name for name in columns if name != key]
+        update_rows(
+            connection, table=table, key=(key,), columns=names, rows=rows, rising=rising, is_ready=True
+        )
+        return
+    ordered = {name: columns[name] for name in (*(name for name in columns if name != key), key)}
+    marks = {**_marks(ordered), key: "?"}
+    changes = ", ".join(
+        f"{name} = max({name}, {mark})" if name in rising else f"{name} = {mark}"
+        for name, mark in marks.items()
+        if name != key
+    )
+    statement = f"UPDATE {table.name} SET {changes} WHERE {key} = ?"  # noqa: S608
+    connection.exec_driver_sql(statement, _told(ordered, marks))
+
+
+def _marks(columns: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """Return for each column what stands for it in a statement of SQLite: a mark, or the value it has throughout."""
+    marks = {name: _literal(given[0]) if _is_one_literal(given) else "?" for name, given in columns.items()}
+    first = next(iter(columns))
+    return marks if "?" in marks.values() else {**marks, first: "?"}
+
+
+def _told(columns: Mapping[str, Sequence[Any]], marks: Mapping[str, str]) -> list[Row]:
+    """Return the rows of the columns that do not stand in the statement."""
+    return list(zip(*(given for name, given in columns.items() if marks[name] == "?"), strict=True))
 
 
 def _is_one_literal(values: Sequence[Any]) -> bool:

@@ -21,6 +21,8 @@ from bijlighar.storage.errors import UnusableDatabase
 SQLITE_BUSY_TIMEOUT_MS = 60_000
 SQLITE_ASK_AGAIN_S = 0.001
 SQLITE_CACHE_KIB = 65_536
+#: How long the log may grow before it is copied into the file: what is delivered and validated is copied once.
+SQLITE_WAL_PAGES = 4_000
 #: The part of SQLite's extended result code that is the primary one.
 PRIMARY_CODE = 0xFF
 POOL_SIZE = 8
@@ -178,6 +180,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - th
         f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
         f"cache_size = -{SQLITE_CACHE_KIB}",
         "temp_store = MEMORY",
+        f"wal_autocheckpoint = {SQLITE_WAL_PAGES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
