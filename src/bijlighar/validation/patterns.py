@@ -106,12 +106,15 @@ def repeated(
             continue
         equal &= own == earlier
         told += own != ABSENT
-    counts = np.concatenate(
-        (np.zeros((len(energy), 1), dtype=np.int64), np.cumsum(equal & (energy > 0), axis=1)), axis=1
-    )
     result = np.zeros(energy.shape, dtype=np.bool_)
-    rows, begins, ends = run_arrays(equal)
-    proof = counts[rows, ends] - counts[rows, begins]
+    proves = equal & (energy > 0)
+    may = np.flatnonzero(np.count_nonzero(proves, axis=1) >= min(settings.repeated_min_by_channels))
+    if not len(may):
+        return result
+    counts = np.zeros((len(may), energy.shape[1] + 1), dtype=np.int64)
+    np.cumsum(proves[may], axis=1, out=counts[:, 1:])
+    some, begins, ends = run_arrays(equal[may])
+    rows, proof = may[some], counts[some, ends] - counts[some, begins]
     wanted = np.array(settings.repeated_min_by_channels, dtype=np.int64)[told[rows, begins]]
     for place in np.flatnonzero(proof >= wanted).tolist():
         row, begin, end = int(rows[place]), int(begins[place]), int(ends[place])
@@ -137,7 +140,8 @@ def physics(
     export = values.get("wh_export")
     floor = settings.physics_floor_w * minutes // 60
     if apparent is not None:
-        result |= (apparent != ABSENT) & (_with_margin(apparent, settings) + floor < energy)
+        less = (apparent < energy) & (apparent != ABSENT)  # few; the margin is a division
+        result[less] = _with_margin(apparent[less], settings) + floor < energy[less]
     if volt is not None:
         result |= one_phase[:, None] & (volt > settings.volt_max * 100)
     if volt is not None and amp is not None:

@@ -12,6 +12,8 @@ from bijlighar.storage.sql import among
 from bijlighar.validation.model import Rule, Severity, ValidationFinding
 
 METERS_PER_SELECT = 5_000
+#: Findings are few: of more meters than these what lies between the first and the last is read.
+METERS_APART = 500
 FINDINGS_PER_PAGE = 200_000
 IDS_PER_UPDATE = 5_000
 
@@ -114,14 +116,15 @@ def _open_of(
     days = [day for _, day in meter_days]
     meters = sorted({meter for meter, _ in meter_days})
     found = []
+    base = select(finding_table).where(
+        _is_open, finding_table.c.day.between(min(days), max(days)), finding_table.c.minutes == minutes
+    )
     for begin in range(0, len(meters), METERS_PER_SELECT):
-        statement = select(finding_table).where(
-            _is_open,
-            finding_table.c.day.between(min(days), max(days)),
-            among(connection, finding_table.c.meter, meters[begin : begin + METERS_PER_SELECT]),
-            finding_table.c.minutes == minutes,
-        )
-        for row in connection.execute(statement):
+        some = meters[begin : begin + METERS_PER_SELECT]
+        of_meters = among(connection, finding_table.c.meter, some)
+        if len(some) > METERS_APART:
+            of_meters = finding_table.c.meter.between(some[0], some[-1])
+        for row in connection.execute(base.where(of_meters)):
             if (row.meter, row.day) in keys:
                 found.append((row.id, _finding(row)))
     return found
