@@ -1,7 +1,9 @@
 """Collecting what meters owe: many sessions at one time, their results in few large transactions."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -97,8 +99,9 @@ class _Run:
                 self._take(_failed(task, problem))
         queue = iter(waiting)
         width = min(self._head_end.settings.concurrency, len(waiting))
-        await asyncio.gather(*(self._work(queue, addresses) for _ in range(width)))
-        self._store()
+        with _plan_left_to_itself():
+            await asyncio.gather(*(self._work(queue, addresses) for _ in range(width)))
+            self._store()
         return self._report
 
     def _addresses(self) -> tuple[dict[str, MeterAddress], dict[str, BijligharError]]:
@@ -192,6 +195,21 @@ class _Rehearsal(_Run):
             registers=sum(len(one.snapshots) for one in finished),
             events=sum(len(one.events) for one in finished),
         )
+
+
+@contextmanager
+def _plan_left_to_itself() -> Iterator[None]:
+    """
+    Keep the garbage collector from what was there before: tasks, keys and addresses of all meters, which stay.
+
+    Each full collection went through all of them: 40 us a session where there were 2,000 meters. (What is not in a
+    circle is freed at once as ever, and afterwards all is looked at again.)
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _failed(task: Task, problem: BijligharError) -> Collected:
