@@ -111,16 +111,17 @@ class _Layout:
 
     def holds(self, body: bytes) -> bool:
         """Return whether every tag and length octet of some whole rows is as it should be."""
-        octets = len(body)
-        if octets > self._part_octets:
-            step = self._part_octets
-            return all(self.holds(body[at : at + step]) for at in range(0, octets, step))
-        if octets > len(self._templates):
-            rows = octets // self.row_octets
-            self._masks, self._templates = np.tile(self._mask, rows), self._template * rows
-        masks, templates = self._masks, self._templates
-        if octets < len(templates):
-            masks, templates = masks[:octets], templates[:octets]
+        octets, masks, templates = len(body), self._masks, self._templates
+        if octets != len(templates):
+            if octets > self._part_octets:
+                step = self._part_octets
+                return all(self.holds(body[at : at + step]) for at in range(0, octets, step))
+            if octets > len(templates):
+                rows = octets // self.row_octets
+                self._masks = masks = np.tile(self._mask, rows)
+                self._templates = templates = self._template * rows
+            else:
+                masks, templates = masks[:octets], templates[:octets]
         return (np.frombuffer(body, _OCTET) & masks).tobytes() == templates
 
     def read(self, body: bytes, count: int) -> Rows:
