@@ -142,10 +142,10 @@ class _Month(NamedTuple):
     """
     How times of one month and one deviation look that stand one after the other in one long integer.
 
-    Year, month and deviation are those of `template`; `shared` picks them, and the eighth bit of day, hour, minute and
-    second, which is 0. `low` picks the other seven, `high` the eighth, and `room` lifts what is beyond its largest
-    value into it; `days` picks the day, and lifts each but 0 into `lifted`. `before_s` is the epoch second a day before
-    the month, which has `days_max` days.
+    Year, month and deviation are those of `template`; `shared` picks them, and the eighth bit of day, hour, minute
+    and second, which is 0. `low` picks the other seven, `high` the eighth, and `room` lifts what is beyond its
+    largest value into it; `days` picks the day, and lifts each but 0 into `lifted`. `before_s` is the epoch second a
+    day before the month, which has `days_max` days.
     """
 
     before_s: int
