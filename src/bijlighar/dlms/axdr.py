@@ -237,7 +237,8 @@ def decode(data: bytes) -> Value:
 
     :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed (also if octets are left over).
     """
-    value, end = _decode(data, 0, 0, [VALUES_MAX])
+    leaf = LEAVES.get(data[0]) if data else None
+    value, end = _decode(data, 0, 0, [VALUES_MAX]) if leaf is None else leaf(data, 1)
     if end != len(data):
         raise Malformed(f"{len(data) - end} octets are left over after the value")
     return value
