@@ -202,7 +202,7 @@ class _Rehearsal(_Run):
 @contextmanager
 def _rare_collections() -> Iterator[None]:
     """
-    Keep the garbage collector from what stays: the tasks, keys and addresses of all meters, and the sessions going on.
+    Keep the garbage collector from what stays: tasks, keys and addresses of all meters, and the sessions going on.
 
     It went through sessions every 700 new objects and through everything now and then: 60 us a session of 2,000
     meters. What is in no circle is freed at once as ever, and afterwards all is looked at as before.
