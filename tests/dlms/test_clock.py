@@ -202,6 +202,19 @@ class TestEpochs:
             assert seconds == (ABSENT if moment is None else int(moment.timestamp()))
         assert clock.epochs(octets).tolist() == singly
 
+    @pytest.mark.parametrize("spoilt", [None, 3, 12 * 46 + 5, 12 * 47 + 3])
+    def test_of_a_day_whose_last_row_is_of_the_next_month_are_those_of_each(self, spoilt):
+        octets = clock.encode_epochs(
+            1_777_573_800 - 1_800 * np.arange(48)[::-1]
+        )  # midnight IST of 1 May 2026
+        if spoilt is not None:
+            octets.reshape(-1)[spoilt] = 0xFE
+
+        assert octets[-2:, 2].tolist() == [4, 5]
+        assert clock.epochs(octets).tolist() == [
+            clock.epochs(octets[place : place + 1])[0] for place in range(48)
+        ]
+
     @given(moments=st.lists(moments, min_size=2, max_size=40), deviation=st.sampled_from(Deviation))
     def test_of_rows_over_months_are_those_of_each(self, moments, deviation):
         rows = [clock.encode(moment, deviation=deviation) for moment in moments]

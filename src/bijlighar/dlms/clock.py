@@ -247,6 +247,25 @@ def _epochs_at_equal_steps(times: bytes, count: int, *, treat_as_ist: bool) -> N
     return found
 
 
+def _epochs_of_few(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
+    """Return the epoch seconds of possible times of one month or of two, and one deviation each; None of any others."""
+    month = times[:3]
+    if month != times[-OCTETS : 3 - OCTETS]:  # the last row of a month's last day is stamped in the next
+        first = next(at for at in range(0, len(times), OCTETS) if times[at : at + 3] != month)
+        parts = [
+            _epochs_of_month(part, len(part) // OCTETS, treat_as_ist=treat_as_ist)
+            for part in (times[:first], times[first:])
+        ]
+        whole = [part for part in parts if part is not None]
+        return np.concatenate(whole) if len(whole) == len(parts) else None
+    return _epochs_of_month(times, count, treat_as_ist=treat_as_ist)
+
+
+def _epochs_of_month(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
+    found = _epochs_at_equal_steps(times, count, treat_as_ist=treat_as_ist)
+    return _epochs_of_one_month(times, count, treat_as_ist=treat_as_ist) if found is None else found
+
+
 def epochs(octets: NDArray[np.uint8], *, treat_as_ist: bool = True) -> NDArray[np.int64]:
     """
     Return the epoch seconds of COSEM date-times, an array [n, 12]; ABSENT where undefined or impossible.
@@ -257,11 +276,9 @@ def epochs(octets: NDArray[np.uint8], *, treat_as_ist: bool = True) -> NDArray[n
     if not len(octets):
         return np.empty(0, np.int64)
     if len(octets) <= _FEW_ROWS:
-        times = octets.tobytes()
-        for read in (_epochs_at_equal_steps, _epochs_of_one_month):
-            found = read(times, len(octets), treat_as_ist=treat_as_ist)
-            if found is not None:
-                return found
+        found = _epochs_of_few(octets.tobytes(), len(octets), treat_as_ist=treat_as_ist)
+        if found is not None:
+            return found
     rows = np.ascontiguousarray(octets).view(_DTYPE).reshape(-1)
     year, month, day, hour, minute = rows["year"], rows["month"], rows["day"], rows["hour"], rows["minute"]
     index = year.astype(np.int64) * 12

@@ -59,10 +59,6 @@ class _Run:
     offset: int
     stride: int
 
-    def view(self, body: bytes, count: int, row_octets: int) -> NDArray[Any]:
-        """Return the cells of `count` rows as they are on the line, an array [columns, rows]."""
-        return np.ndarray((len(self.places), count), self.dtype, body, self.offset, (self.stride, row_octets))
-
 
 class _Layout:
     """One row layout: which octets must stand where, and where the values are."""
@@ -132,7 +128,10 @@ class _Layout:
             octets: NDArray[np.uint8] = np.ndarray((count, size), _OCTET, body, offset, (row_octets, 1))
             columns[place] = _new(Column, (octets, None))
         for run in self._runs:
-            table = run.view(body, count, row_octets).astype(run.target, "C")
+            cells: NDArray[Any] = np.ndarray(
+                (len(run.places), count), run.dtype, body, run.offset, (run.stride, row_octets)
+            )
+            table = cells.astype(run.target, "C")
             for place, values in zip(run.places, table):  # noqa: B905 - both are as long as the run
                 columns[place] = _new(Column, (values, None))
         return Rows(count=count, columns=tuple(columns))
