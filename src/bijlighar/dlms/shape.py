@@ -26,8 +26,9 @@ __all__ = ["ABSENT", "Column", "Kind", "RowEncoder", "Rows", "decode", "decode_g
 
 COLUMNS_MAX = 255
 LAYOUTS_MAX = 256
-#: So many octets, or one row (one buffer), are looked at together: they stay in the processor's cache.
-PART_OCTETS = 98_304
+#: So many octets, or one row (one buffer), are looked at together: they stay in the processor's cache, and are less
+#: than malloc gets anew from the system each time (128 KiB).
+PART_OCTETS = 122_880
 _OCTET = np.dtype(np.uint8)
 #: Octets of a number in a column.
 _NUMBER_OCTETS = 8
