@@ -248,7 +248,7 @@ def _epochs_at_equal_steps(times: bytes, count: int, *, treat_as_ist: bool) -> N
 
 
 def _epochs_of_few(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
-    """Return the epoch seconds of possible times of one month or of two, of one deviation each; None of any others."""
+    """Return the epoch seconds of possible times of one month or of two; None of any others."""
     month = times[:3]
     if month != times[-OCTETS : 3 - OCTETS]:  # the last row of a month's last day is stamped in the next
         first = next(at for at in range(0, len(times), OCTETS) if times[at : at + 3] != month)
