@@ -1,6 +1,7 @@
 """The collection against real sockets: what is stored is what the meters hold."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 from bijlighar.base.period import Period, date_of, day_number, epoch_seconds, local_midnight
 from bijlighar.dlms.session import Framing
 from bijlighar.headend import keys_store, queries
+from bijlighar.headend.collect import rare_collections
 from bijlighar.headend.counters import BLOCK
 from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.meter_day import Collector
@@ -474,6 +476,20 @@ class TestCollectDue:
 
         assert first.sessions == 1
         assert second == CollectReport()
+
+
+class TestRareCollections:
+    def test_leave_the_collector_as_it_was_even_if_runs_overlap_and_fail(self):
+        before = gc.get_threshold()
+
+        with pytest.raises(ZeroDivisionError), rare_collections():
+            assert gc.get_threshold()[0] > before[0]
+            first = rare_collections()
+            first.__enter__()
+            raise ZeroDivisionError
+        first.__exit__(None, None, None)
+
+        assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
 class TestCounters:

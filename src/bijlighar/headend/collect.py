@@ -101,7 +101,7 @@ class _Run:
                 self._take(_failed(task, problem))
         queue = iter(waiting)
         width = min(self._head_end.settings.concurrency, len(waiting))
-        with _rare_collections():
+        with rare_collections():
             await asyncio.gather(*(self._work(queue, addresses) for _ in range(width)))
             self._store()
         return self._report
@@ -200,13 +200,16 @@ class _Rehearsal(_Run):
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """
     Keep the garbage collector from what stays: tasks, keys and addresses of all meters, and the sessions going on.
 
     It went through sessions every 700 new objects and through everything now and then: 60 us a session of 2,000
     meters. What is in no circle is freed at once as ever, and afterwards all is looked at as before.
     """
+    if gc.get_freeze_count():  # another run of this process does it already
+        yield
+        return
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, *before[1:])
