@@ -181,6 +181,40 @@ class TestEpochs:
                 moment = None
             assert seconds == (ABSENT if moment is None else int(moment.timestamp()))
 
+    @given(
+        first=moments,
+        step_s=st.sampled_from((0, 900, 1_800, 3_600, 86_400, 5_003)),
+        count=st.integers(1, 60),
+        spoilt=st.none() | st.tuples(st.integers(0, 59), st.integers(2, 11), st.integers(1, 255)),
+    )
+    def test_of_rows_at_equal_steps_are_those_of_each(self, first, step_s, count, spoilt):
+        octets = clock.encode_epochs(int(first.timestamp()) + step_s * np.arange(count))
+        if spoilt is not None:
+            row, place, bits = spoilt  # the year stays within what columns can say
+            octets[row % count, place] ^= bits
+
+        singly = [clock.epochs(octets[place : place + 1])[0] for place in range(count)]
+        for row, seconds in zip(octets, singly, strict=True):
+            try:
+                moment = clock.decode(row.tobytes())
+            except Malformed:
+                moment = None
+            assert seconds == (ABSENT if moment is None else int(moment.timestamp()))
+        assert clock.epochs(octets).tolist() == singly
+
+    @pytest.mark.parametrize("spoilt", [None, 3, 12 * 46 + 5, 12 * 47 + 3])
+    def test_of_a_day_whose_last_row_is_of_the_next_month_are_those_of_each(self, spoilt):
+        octets = clock.encode_epochs(
+            1_777_573_800 - 1_800 * np.arange(48)[::-1]
+        )  # midnight IST of 1 May 2026
+        if spoilt is not None:
+            octets.reshape(-1)[spoilt] = 0xFE
+
+        assert octets[-2:, 2].tolist() == [4, 5]
+        assert clock.epochs(octets).tolist() == [
+            clock.epochs(octets[place : place + 1])[0] for place in range(48)
+        ]
+
     @given(moments=st.lists(moments, min_size=2, max_size=40), deviation=st.sampled_from(Deviation))
     def test_of_rows_over_months_are_those_of_each(self, moments, deviation):
         rows = [clock.encode(moment, deviation=deviation) for moment in moments]

@@ -236,6 +236,33 @@ class TestDecodeGathered:
             whole = np.concatenate([part.columns[place].values for part in singly])
             assert rows.columns[place].values.tolist() == whole.tolist()
 
+    @pytest.mark.parametrize("spoilt_octet", [0, 1, 2, 17, 22])
+    def test_does_not_trust_the_first_buffer(self, spoilt_octet):
+        buffers = [block_load(4)[0] for _ in range(5)]
+        spoilt = bytearray(buffers[3])
+        spoilt[spoilt_octet] ^= 0x03  # array, count, structure, tags of the first and the second number
+        buffers[3] = bytes(spoilt)
+
+        try:
+            singly = [shape.decode(buffer) for buffer in buffers]
+        except RemoteProtocolError as problem:
+            with pytest.raises(type(problem)):
+                shape.decode_gathered(buffers)
+            return
+
+        rows, _ = shape.decode_gathered(buffers)
+        for place in range(1, 7):
+            whole = [value for part in singly for value in part.columns[place].values]
+            assert list(rows.columns[place].values) == whole
+
+    def test_refuses_more_rows_than_it_keeps(self, monkeypatch):
+        monkeypatch.setattr(shape, "ROWS_MAX", 9)
+        buffers = [block_load(4)[0]] * 3
+
+        with pytest.raises(TooLong):
+            shape.decode_gathered(buffers)
+        assert shape.decode_gathered(buffers[:2])[0].count == 8
+
     def test_does_not_give_a_row_to_the_buffer_before_it(self):
         two = block_load(2)[0]
         row_octets = (len(two) - 2) // 2

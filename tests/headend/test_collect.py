@@ -1,6 +1,7 @@
 """The collection against real sockets: what is stored is what the meters hold."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -11,6 +12,7 @@ import pytest
 from bijlighar.base.period import Period, date_of, day_number, epoch_seconds, local_midnight
 from bijlighar.dlms.session import Framing
 from bijlighar.headend import keys_store, queries
+from bijlighar.headend.collect import rare_collections
 from bijlighar.headend.counters import BLOCK
 from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.meter_day import Collector
@@ -474,6 +476,32 @@ class TestCollectDue:
 
         assert first.sessions == 1
         assert second == CollectReport()
+
+
+class TestRareCollections:
+    def test_leave_the_collector_as_it_was_when_runs_overlap(self):
+        before = gc.get_threshold()
+        first, second = rare_collections(), rare_collections()
+
+        first.__enter__()
+        second.__enter__()
+        during = gc.get_threshold()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+
+        assert during[0] > before[0]
+        assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+    def test_leave_the_collector_as_it_was_when_a_run_fails(self):
+        before = gc.get_threshold()
+
+        def fail() -> None:
+            with rare_collections():
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
 class TestCounters:

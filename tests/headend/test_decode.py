@@ -196,9 +196,17 @@ class TestReadTable:
 
         table = read_table(data, columns=(RTC, ENERGY))
 
-        values = table.values(ENERGY.obis)
-        assert values is not None
+        values = table.at(table.places()[ENERGY.obis])
         assert set(values.tolist()) == {ABSENT}
+
+    def test_finds_the_first_column_of_an_object_by_its_value(self):
+        again = LayoutColumn(obis=ENERGY.obis, class_id=3, attribute=2)
+        other = LayoutColumn(obis=ENERGY.obis, class_id=3, attribute=5)
+        cells = (axdr.unsigned(number) for number in (1, 2, 3))
+
+        table = read_table(buffer((*cells, time(STAMP))), columns=(other, ENERGY, again, RTC))
+
+        assert table.places() == {ENERGY.obis: 1, RTC.obis: 3}
 
 
 CELLS = st.one_of(

@@ -45,7 +45,10 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(data):
         tag = data[at]
-        count, at = axdr.read_length(data, at + 1)
+        if at + 1 < len(data) and data[at + 1] < 0x80:
+            count, at = data[at + 1], at + 2  # nearly all elements
+        else:
+            count, at = axdr.read_length(data, at + 1)
         if at + count > len(data):
             raise Truncated(f"element {tag:02X}h announces {count} octets, {len(data) - at} are there")
         yield tag, data[at : at + count]

@@ -48,9 +48,11 @@ def encode_selection(selection: Selection | None) -> bytes:
 
 def encode_attributes(attributes: tuple[tuple[Attribute, Selection | None], ...]) -> bytes:
     """Return a list of attribute descriptors with selections."""
-    return axdr.length(len(attributes)) + b"".join(
-        attribute.encode() + encode_selection(selection) for attribute, selection in attributes
-    )
+    parts = [axdr.length(len(attributes))]
+    for attribute, selection in attributes:
+        parts.append(attribute.descriptor)
+        parts.append(b"\x00" if selection is None else b"\x01" + selection.encode())
+    return b"".join(parts)
 
 
 def encode_methods(methods: tuple[Method, ...]) -> bytes:

@@ -194,6 +194,9 @@ def structure(*items: bytes) -> bytes:
 
 # Decoding.
 
+#: As plain numbers: to look a member of an enumeration up takes longer than to compare it.
+_ARRAY, _STRUCTURE, _COMPACT_ARRAY = int(Tag.ARRAY), int(Tag.STRUCTURE), int(Tag.COMPACT_ARRAY)
+
 
 def _decode(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Value, int]:
     try:
@@ -203,16 +206,17 @@ def _decode(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Value,
     leaf = LEAVES.get(tag)
     if leaf is not None:
         return leaf(data, at + 1)
-    if tag == Tag.COMPACT_ARRAY:
+    if tag == _COMPACT_ARRAY:
         return decode_compact(data, at + 1, depth, budget)
-    if tag not in (Tag.ARRAY, Tag.STRUCTURE):
+    if tag not in (_ARRAY, _STRUCTURE):
         raise Malformed(f"{tag} at {at} is not the tag of a value")
     count, at = read_count(data, at + 1, depth)
     items: list[Value] = []
     for _ in range(count):
-        item, at = _decode(data, at, depth + 1, budget)
+        leaf = LEAVES.get(data[at]) if at < len(data) else None
+        item, at = _decode(data, at, depth + 1, budget) if leaf is None else leaf(data, at + 1)
         items.append(item)
-    return (items if tag == Tag.ARRAY else tuple(items)), at
+    return (items if tag == _ARRAY else tuple(items)), at
 
 
 def decode_from(data: bytes, at: int) -> tuple[Value, int]:
@@ -233,7 +237,8 @@ def decode(data: bytes) -> Value:
 
     :raises RemoteProtocolError: Truncated, TooLong, TooDeep or Malformed (also if octets are left over).
     """
-    value, end = _decode(data, 0, 0, [VALUES_MAX])
+    leaf = LEAVES.get(data[0]) if data else None
+    value, end = _decode(data, 0, 0, [VALUES_MAX]) if leaf is None else leaf(data, 1)
     if end != len(data):
         raise Malformed(f"{len(data) - end} octets are left over after the value")
     return value

@@ -21,7 +21,9 @@ from bijlighar.dlms.errors import LocalProtocolError, Malformed, Truncated
 #: An array of so many rows or more is looked at as a table first.
 ROWS_MIN = 4
 _STRUCTURE = bytes((Tag.STRUCTURE,))
-_STRINGS = (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING)
+#: As plain numbers: to look a member of an enumeration up takes longer than to compare it.
+_ARRAY, _CONTAINERS = int(Tag.ARRAY), (int(Tag.ARRAY), int(Tag.STRUCTURE))
+_STRINGS = (int(Tag.OCTET_STRING), int(Tag.VISIBLE_STRING), int(Tag.UTF8_STRING))
 
 
 class Data(NamedTuple):
@@ -43,14 +45,14 @@ def skip(data: bytes, at: int, depth: int = 0) -> int:
     size = FIXED_SIZES.get(tag)
     if size is not None:
         return take(data, at + 1, size)
-    if tag in (Tag.ARRAY, Tag.STRUCTURE):
+    if tag in _CONTAINERS:
         return _skip_items(data, at, depth)
+    if tag in _STRINGS:
+        count, at = read_length(data, at + 1)
+        return take(data, at, count)
     if tag == Tag.BIT_STRING:
         bits, at = read_length(data, at + 1)
         return take(data, at, (bits + 7) // 8)
-    if tag in (Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING):
-        count, at = read_length(data, at + 1)
-        return take(data, at, count)
     if tag == Tag.COMPACT_ARRAY:
         at = skip_description(data, at + 1, depth)
         count, at = read_length(data, at)
@@ -63,7 +65,7 @@ def skip(data: bytes, at: int, depth: int = 0) -> int:
 def _skip_items(data: bytes, at: int, depth: int) -> int:
     tag = data[at]
     count, at = read_count(data, at + 1, depth)
-    alike = _skip_rows(data, at, count) if tag == Tag.ARRAY and count >= ROWS_MIN else None
+    alike = _skip_rows(data, at, count) if tag == _ARRAY and count >= ROWS_MIN else None
     if alike is not None:
         return alike
     for _ in range(count):

@@ -26,12 +26,9 @@ class Form(Enum):
     GENERAL_GLO = "general-glo"
     GENERAL_DED = "general-ded"
 
-    @property
-    def is_dedicated(self) -> bool:
-        """Return whether the dedicated key is used."""
-        return self is Form.DED or self is Form.GENERAL_DED
 
-
+# To look a member of an enumeration up takes as long as a whole comparison; these are asked for with every message.
+_PLAIN, _GLO, _DED, _GENERAL_DED = Form.PLAIN, Form.GLO, Form.DED, Form.GENERAL_DED
 #: Makes a named tuple in half the time.
 _new = tuple.__new__
 #: What a length of two octets begins with.
@@ -104,15 +101,15 @@ def read_general(apdu: bytes) -> GeneralApdu | None:
         raise WrongTitle(f"a system title has {TITLE_OCTETS} octets, not {count}")
     title = apdu[at : at + count]
     form = Form.GENERAL_GLO if tag == GENERAL_GLO_TAG else Form.GENERAL_DED
-    return GeneralApdu(form, title, _whole_content(apdu, at + count))
+    return GeneralApdu(form, title, apdu[_content_start(apdu, at + count) :])
 
 
-def _whole_content(apdu: bytes, at: int) -> bytes:
-    """Return the octet-string with which the APDU ends."""
+def _content_start(apdu: bytes, at: int) -> int:
+    """Return where the content starts of the octet-string at `at` with which the APDU ends."""
     count, at = axdr.read_length(apdu, at)
     left = len(apdu) - at
     if left == count:
-        return apdu[at:]
+        return at
     if left < count:
         raise Truncated(f"a ciphered message announces {count} octets, {left} are there")
     raise Malformed("octets are left over after a ciphered message")
@@ -232,9 +229,10 @@ class Envelope:
 
         :raises LocalProtocolError: if there is no key or no counter for it.
         """
-        if form is Form.PLAIN:
+        if form is _PLAIN:
             return apdu
-        channel = self._dedicated if form.is_dedicated else self._global
+        is_dedicated = form is _DED or form is _GENERAL_DED
+        channel = self._dedicated if is_dedicated else self._global
         if channel is None:
             raise LocalProtocolError(f"there is no key for {form.value} ciphering")
         own_title = self.security.own_title
@@ -244,11 +242,11 @@ class Envelope:
             title=own_title,
             counter=self.next_counter(),
         )
-        tags = _GLO_TAGS if form is Form.GLO else _DED_TAGS if form is Form.DED else None
+        tags = _GLO_TAGS if form is _GLO else _DED_TAGS if form is _DED else None
         tag = None if tags is None else tags.get(apdu[0])
         if tag is not None:
             return bytes((tag,)) + axdr.length(len(content)) + content
-        general = GENERAL_DED_TAG if form.is_dedicated else GENERAL_GLO_TAG
+        general = GENERAL_DED_TAG if is_dedicated else GENERAL_GLO_TAG
         title = bytes((general, len(own_title))) + own_title
         return title + axdr.length(len(content)) + content
 
@@ -265,30 +263,33 @@ class Envelope:
             form, service = found
             octets = len(apdu) - 4
             if octets > 0 and apdu[1] == _TWO_OCTETS and (apdu[2] << 8 | apdu[3]) == octets:
-                content = apdu[4:]  # nearly all long messages
+                at = 4  # nearly all long messages
             else:
-                content = _whole_content(apdu, 1)
-            return self._open_content(form, content, service, self.peer_title)
+                at = _content_start(apdu, 1)
+            return self._open_content(form, apdu, at, service, self.peer_title)
         general = read_general(apdu)
         if general is None:
             return Opened(apdu, Form.PLAIN, 0, -1)
         if general.title and general.title != (self.peer_title or general.title):
             raise WrongTitle(f"system title {general.title.hex()} is not that of the peer")
-        return self._open_content(general.form, general.content, None, general.title or self.peer_title)
+        return self._open_content(general.form, general.content, 0, None, general.title or self.peer_title)
 
-    def _open_content(self, form: Form, content: bytes, service: int | None, title: bytes | None) -> Opened:
-        channel = self._dedicated if form is Form.DED or form is Form.GENERAL_DED else self._global
+    def _open_content(
+        self, form: Form, message: bytes, at: int, service: int | None, title: bytes | None
+    ) -> Opened:
+        """Return what a message holds whose security header starts at `at`; `service` is what its tag names."""
+        channel = self._dedicated if form is _DED or form is _GENERAL_DED else self._global
         if channel is None:
             raise Unprotected(f"a {form.value} message came, but there is no key for it")
-        plain, holds = channel.keys.unprotect(content, title=title or self.known_peer_title())
+        plain, holds = channel.keys.unprotect(message, title=title or self.known_peer_title(), at=at)
         reads_right = bool(plain) and (
             plain[0] == service if service is not None else plain[0] in _SERVICE_TAGS
         )
-        control = content[0]
+        control = message[at]
         strong = control & _AUTHENTICATED != 0
         if not (holds and reads_right and strong):
             self._check(control, holds=holds, reads_right=reads_right)
-        counter = int.from_bytes(content[1:5], "big")
+        counter = int.from_bytes(message[at + 1 : at + 5], "big")
         if strong and counter > channel.received and counter > channel.received_weak:
             channel.received = counter
         else:

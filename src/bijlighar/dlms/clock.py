@@ -38,7 +38,9 @@ class Deviation(IntEnum):
     UNSPECIFIED = -0x8000
 
 
-_AS_IST = (Deviation.IST, Deviation.IST_FLIPPED, Deviation.UNSPECIFIED)
+#: As plain numbers: to look members of an enumeration up takes longer than the rest.
+_UNSPECIFIED, _IST_MINUTES = int(Deviation.UNSPECIFIED), -int(Deviation.IST)
+_AS_IST = (int(Deviation.IST), int(Deviation.IST_FLIPPED), _UNSPECIFIED)
 
 
 def offset_minutes(deviation: int, *, treat_as_ist: bool) -> int:
@@ -50,8 +52,8 @@ def offset_minutes(deviation: int, *, treat_as_ist: bool) -> int:
     >>> offset_minutes(0, treat_as_ist=True), offset_minutes(-0x8000, treat_as_ist=False)
     (0, 330)
     """
-    if deviation == Deviation.UNSPECIFIED or (treat_as_ist and deviation in _AS_IST):
-        return -Deviation.IST
+    if deviation == _UNSPECIFIED or (treat_as_ist and deviation in _AS_IST):
+        return _IST_MINUTES
     return -deviation
 
 
@@ -140,12 +142,14 @@ class _Month(NamedTuple):
     """
     How times of one month and one deviation look that stand one after the other in one long integer.
 
-    Year, month and deviation, which `shared` picks, are `template`. `low` picks seven bits of day, hour, minute and
-    second, `high` the eighth, and `room` lifts what is beyond its largest value into it; `days` picks the day, and
-    lifts each but 0 into `lifted`. `before_s` is the epoch second a day before the month.
+    Year, month and deviation are those of `template`; `shared` picks them, and the eighth bit of day, hour, minute
+    and second, which is 0. `low` picks the other seven, `high` the eighth, and `room` lifts what is beyond its
+    largest value into it; `days` picks the day, and lifts each but 0 into `lifted`. `before_s` is the epoch second a
+    day before the month, which has `days_max` days.
     """
 
     before_s: int
+    days_max: int
     shared: int
     template: int
     low: int
@@ -165,7 +169,7 @@ def _month(year_month: bytes, deviation: bytes, count: int, *, treat_as_ist: boo
         return None
     day_room = 0x7F - int(_MONTH_DAYS[index])
     lanes = (
-        b"\xff\xff\xff\0\0\0\0\0\0\xff\xff\0",
+        b"\xff\xff\xff\x80\0\x80\x80\x80\0\xff\xff\0",
         year_month + bytes(6) + deviation + b"\0",
         b"\0\0\0\x7f\0\x7f\x7f\x7f\0\0\0\0",
         b"\0\0\0\x80\0\x80\x80\x80\0\0\0\0",
@@ -174,7 +178,9 @@ def _month(year_month: bytes, deviation: bytes, count: int, *, treat_as_ist: boo
         b"\0\0\0\x80\0\0\0\0\0\0\0\0",
     )
     before_s = int(_MONTH_STARTS[index]) - 86_400 - offset * 60
-    return _Month(before_s, *(int.from_bytes(lane * count, "little") for lane in lanes))
+    return _Month(
+        before_s, int(_MONTH_DAYS[index]), *(int.from_bytes(lane * count, "little") for lane in lanes)
+    )
 
 
 def _epochs_of_one_month(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
@@ -182,19 +188,82 @@ def _epochs_of_one_month(times: bytes, count: int, *, treat_as_ist: bool) -> NDA
     month = _month(times[:3], times[9:11], count, treat_as_ist=treat_as_ist)
     if month is None:
         return None
-    before_s, shared, template, low, high, room, days, lifted = month
+    before_s, _, shared, template, low, high, room, days, lifted = month
     number = int.from_bytes(times, "little")
-    if (
-        number & shared != template
-        or number & high
-        or (number & low) + room & high
-        or (number & days) + days & high != lifted
-    ):
+    if number & shared != template or (number & low) + room & high or (number & days) + days & high != lifted:
         return None
     fields: NDArray[np.uint8] = np.ndarray((count, 5), np.uint8, times, _FIRST_FIELD, (OCTETS, 1))
     seconds: NDArray[np.int64] = fields @ _FIELD_S
     seconds += before_s
     return seconds
+
+
+class _Steps(NamedTuple):
+    """
+    How times look that stand one after the other in one long integer and follow the first at equal steps.
+
+    What `shared` picks of them (all but weekday, hundredths and status) is the first, which `first` picks, in every
+    place (`ones`), plus what each differs from it in day, hour, minute and second (`differences`). The last is `days`
+    days after the first; `seconds` is how far each is from the midnight before the first.
+    """
+
+    first: int
+    shared: int
+    ones: int
+    differences: int
+    days: int
+    seconds: NDArray[np.int64]
+
+
+@lru_cache(maxsize=256)
+def _steps(first: bytes, second: bytes, count: int) -> _Steps | None:
+    """Return how `count` times look whose first two have these hours, minutes and seconds; None if there are none."""
+    for hour, minute, second_ in (first, second):
+        if hour > 23 or minute > 59 or second_ > 59:
+            return None
+    begin, after = (hour * 3_600 + minute * 60 + second_ for hour, minute, second_ in (first, second))
+    seconds = begin + np.arange(count) * ((after - begin) % 86_400)
+    lanes = [
+        bytes((0, 0, 0, at // 86_400, 0, at // 3_600 % 24, at // 60 % 60, at % 60, 0, 0, 0, 0))
+        for at in seconds.tolist()
+    ]
+    ones = int.from_bytes((b"\1" + bytes(OCTETS - 1)) * count, "little")
+    differences = int.from_bytes(b"".join(lanes), "little") - int.from_bytes(lanes[0], "little") * ones
+    picks = int.from_bytes(b"\xff\xff\xff\xff\0\xff\xff\xff\0\xff\xff\0", "little")
+    return _Steps(picks, picks * ones, ones, differences, int(seconds[-1]) // 86_400, seconds)
+
+
+def _epochs_at_equal_steps(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
+    """Return the epoch seconds of possible times of one month at equal steps, as most are; None of any others."""
+    month = _month(times[:3], times[9:11], 1, treat_as_ist=treat_as_ist)
+    steps = _steps(times[5:8], times[17:20] or times[5:8], count)
+    if month is None or steps is None or not 1 <= times[3] <= month.days_max - steps.days:
+        return None
+    first, shared, ones, differences, _, seconds = steps
+    number = int.from_bytes(times, "little")
+    if number & shared != (number & first) * ones + differences:
+        return None
+    found: NDArray[np.int64] = seconds + (month.before_s + times[3] * 86_400)
+    return found
+
+
+def _epochs_of_few(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
+    """Return the epoch seconds of possible times of one month or of two; None of any others."""
+    month = times[:3]
+    if month != times[-OCTETS : 3 - OCTETS]:  # the last row of a month's last day is stamped in the next
+        first = next(at for at in range(0, len(times), OCTETS) if times[at : at + 3] != month)
+        parts = [
+            _epochs_of_month(part, len(part) // OCTETS, treat_as_ist=treat_as_ist)
+            for part in (times[:first], times[first:])
+        ]
+        whole = [part for part in parts if part is not None]
+        return np.concatenate(whole) if len(whole) == len(parts) else None
+    return _epochs_of_month(times, count, treat_as_ist=treat_as_ist)
+
+
+def _epochs_of_month(times: bytes, count: int, *, treat_as_ist: bool) -> NDArray[np.int64] | None:
+    found = _epochs_at_equal_steps(times, count, treat_as_ist=treat_as_ist)
+    return _epochs_of_one_month(times, count, treat_as_ist=treat_as_ist) if found is None else found
 
 
 def epochs(octets: NDArray[np.uint8], *, treat_as_ist: bool = True) -> NDArray[np.int64]:
@@ -207,9 +276,9 @@ def epochs(octets: NDArray[np.uint8], *, treat_as_ist: bool = True) -> NDArray[n
     if not len(octets):
         return np.empty(0, np.int64)
     if len(octets) <= _FEW_ROWS:
-        of_one_month = _epochs_of_one_month(octets.tobytes(), len(octets), treat_as_ist=treat_as_ist)
-        if of_one_month is not None:
-            return of_one_month
+        found = _epochs_of_few(octets.tobytes(), len(octets), treat_as_ist=treat_as_ist)
+        if found is not None:
+            return found
     rows = np.ascontiguousarray(octets).view(_DTYPE).reshape(-1)
     year, month, day, hour, minute = rows["year"], rows["month"], rows["day"], rows["hour"], rows["minute"]
     index = year.astype(np.int64) * 12

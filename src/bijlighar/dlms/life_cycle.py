@@ -8,6 +8,8 @@ from bijlighar.base.lifecycle import LifeCycle
 class State(Enum):
     """Where an association stands."""
 
+    __hash__ = object.__hash__  # in C: the table is asked at every step
+
     IDLE = "idle"
     ASSOCIATING = "associating"
     CHALLENGED = "challenged"
@@ -19,6 +21,8 @@ class State(Enum):
 
 class Step(Enum):
     """What moves it."""
+
+    __hash__ = object.__hash__
 
     ASSOCIATE = "associate"
     ACCEPT = "accept"

@@ -33,6 +33,10 @@ MAX_PDU = 1024
 GENERAL_BLOCKS_WINDOW = 16
 PUBLIC_CLIENT = 16
 
+#: As plain numbers: to look members of enumerations up and to join flags takes longer than what is asked.
+_GENERAL_BLOCKS = int(Conformance.GENERAL_BLOCK_TRANSFER)
+_PLAIN, _GLO, _DED = Form.PLAIN, Form.GLO, Form.DED
+
 MUTATING_TAGS = (apdus.SET_REQUEST, apdus.ACTION_REQUEST, apdus.SET_RESPONSE, apdus.ACTION_RESPONSE)
 FAILURE_TAGS = (apdus.EXCEPTION_RESPONSE, apdus.CONFIRMED_SERVICE_ERROR)
 NOTIFICATION_TAGS = (apdus.DATA_NOTIFICATION, apdus.EVENT_NOTIFICATION)
@@ -201,16 +205,16 @@ class Machine:
         """Return how we send what we begin ourselves."""
         security = self._envelope.security
         if not security.ciphered:
-            return Form.PLAIN
+            return _PLAIN
         if self._envelope.has_dedicated_key:
-            return Form.GENERAL_DED if security.general else Form.DED
-        return Form.GENERAL_GLO if security.general else Form.GLO
+            return Form.GENERAL_DED if security.general else _DED
+        return Form.GENERAL_GLO if security.general else _GLO
 
     @property
     def _room(self) -> int:
         """Return how long an APDU to the peer may be before it is ciphered [octets]."""
         overhead = GENERAL_OVERHEAD_OCTETS if self._envelope.security.ciphered else 0
-        if self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+        if self.conformance & _GENERAL_BLOCKS:
             return min(TRANSFER_OCTETS_MAX, octets_in_blocks(self.max_send_pdu)) - overhead
         return self.max_send_pdu - overhead
 
@@ -229,7 +233,7 @@ class Machine:
 
     def _transmit(self, apdu: bytes) -> None:
         """Send a finished APDU, in general blocks if it is too long and they were agreed."""
-        if len(apdu) <= self.max_send_pdu or not self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+        if len(apdu) <= self.max_send_pdu or not self.conformance & _GENERAL_BLOCKS:
             self._link.send(apdu)
             return
         self._general.start(apdu, octets=self.max_send_pdu)
@@ -253,7 +257,7 @@ class Machine:
         if not self._envelope.security.ciphered:
             return
         tag = opened.plain[0]
-        if opened.form is Form.PLAIN:
+        if opened.form is _PLAIN:
             if tag in FAILURE_TAGS:
                 return
             raise Unprotected("a plain message came where ciphering was agreed")

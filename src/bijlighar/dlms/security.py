@@ -58,6 +58,7 @@ class Control:
     COMPRESSED: Final = 0x80
 
 
+_AUTHENTICATED, _ENCRYPTED = Control.AUTHENTICATED, Control.ENCRYPTED
 _DIGESTS: dict[int, Callable[[bytes], "hashlib._Hash"]] = {
     Mechanism.HLS3: hashlib.md5,
     Mechanism.HLS4: hashlib.sha1,
@@ -152,20 +153,21 @@ class Protection:
             return header + plain + tag
         return header + plain
 
-    def unprotect(self, content: bytes, *, title: bytes) -> tuple[bytes, bool]:
+    def unprotect(self, message: bytes, *, title: bytes, at: int = 0) -> tuple[bytes, bool]:
         """
         Return the plain octets of a protected message, and whether its tag holds.
 
-        `content` starts with the security header. The plain octets of a message whose tag does not hold are for
-        telling a wrong key from a forged message only. Encrypted but unauthenticated messages (20h) have no tag; the
-        answer is True for them and the caller asks its policy first.
+        The security header starts at `at`. The plain octets of a message whose tag does not hold are for telling a
+        wrong key from a forged message only. Encrypted but unauthenticated messages (20h) have no tag; the answer is
+        True for them and the caller asks its policy first.
 
         :raises Truncated: if there is no room for header and tag.
         :raises Malformed: if the suite is another, or the message is compressed.
         """
-        if len(content) < HEADER_OCTETS:
+        start = at + HEADER_OCTETS
+        if len(message) < start:
             raise Truncated("a ciphered message ends inside its security header")
-        control = content[0]
+        control = message[at]
         data = self._aad.get(control)
         if data is None:
             if control & SUITE_BITS != self._suite or control & Control.COMPRESSED:
@@ -173,14 +175,14 @@ class Protection:
                     f"the security control {control:02X}h is not of suite {self._suite} without compression"
                 )
             data = self._authenticated_data(control)
-        nonce, encrypt = title + content[1:HEADER_OCTETS], self._aes.encrypt
-        if not control & Control.AUTHENTICATED:
-            body = content[HEADER_OCTETS:]
-            return (encrypt(nonce, body, None)[:-16] if control & Control.ENCRYPTED else body), True
-        if len(content) < HEADER_OCTETS + TAG_OCTETS:
+        nonce, encrypt = title + message[at + 1 : start], self._aes.encrypt
+        if not control & _AUTHENTICATED:
+            body = message[start:]
+            return (encrypt(nonce, body, None)[:-16] if control & _ENCRYPTED else body), True
+        if len(message) < start + TAG_OCTETS:
             raise Truncated("a ciphered message ends inside its tag")
-        body, tag = content[HEADER_OCTETS:-TAG_OCTETS], content[-TAG_OCTETS:]
-        if control & Control.ENCRYPTED:
+        body, tag = message[start:-TAG_OCTETS], message[-TAG_OCTETS:]
+        if control & _ENCRYPTED:
             plain = encrypt(nonce, body, None)[:-16]
             return plain, compare_digest(encrypt(nonce, plain, data)[-16:-4], tag)
         return body, compare_digest(encrypt(nonce, b"", data + body)[:TAG_OCTETS], tag)

@@ -41,6 +41,11 @@ from bijlighar.dlms.life_cycle import Step
 from bijlighar.dlms.machine import Machine
 from bijlighar.dlms.notification import notification_apdu
 
+_BLOCKS_OF_ACTION, _BLOCKS_OF_GET = (
+    int(Conformance.BLOCK_TRANSFER_ACTION),
+    int(Conformance.BLOCK_TRANSFER_GET),
+)
+
 
 class Sender(Machine):
     """The sending half of an association; `session.Association` adds the receiving half."""
@@ -105,7 +110,7 @@ class Sender(Machine):
         if exchange is None:
             raise LocalProtocolError("there is no request to answer")
         acting = isinstance(event, ActionResult | ActionListResult)
-        needed = Conformance.BLOCK_TRANSFER_ACTION if acting else Conformance.BLOCK_TRANSFER_GET
+        needed = _BLOCKS_OF_ACTION if acting else _BLOCKS_OF_GET
         can_block = bool(self.conformance & needed)
         apdu = exchange.result(event, room=self._room, can_block=can_block)
         self._state = self._check_step(Step.CONTINUE if exchange.is_open else Step.RESPOND)

@@ -9,6 +9,7 @@ length) goes the slow way through `axdr` and gives the same columns.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,16 @@ __all__ = ["ABSENT", "Column", "Kind", "RowEncoder", "Rows", "decode", "decode_g
 
 COLUMNS_MAX = 255
 LAYOUTS_MAX = 256
-#: So many octets, or one row, are looked at together: they stay in the processor's cache.
-PART_OCTETS = 98_304
+#: So many octets, or one row (one buffer), are looked at together: they stay in the processor's cache, and are less
+#: than malloc gets anew from the system each time (128 KiB).
+PART_OCTETS = 122_880
 _OCTET = np.dtype(np.uint8)
+#: Octets of a number in a column.
+_NUMBER_OCTETS = 8
 #: Makes a named tuple in half the time.
 _new = tuple.__new__
 ROWS_MAX = 1 << 20
-_ARRAY, _COMPACT = int(Tag.ARRAY), bytes((Tag.COMPACT_ARRAY,))
+_COMPACT = bytes((Tag.COMPACT_ARRAY,))
 
 
 _NUMBERS: dict[int, str] = {kind.tag: kind.dtype for kind in Kind if kind is not Kind.CLOCK}
@@ -55,10 +59,6 @@ class _Run:
     target: "np.dtype[Any]"
     offset: int
     stride: int
-
-    def view(self, body: bytes, count: int, row_octets: int) -> NDArray[Any]:
-        """Return the cells of `count` rows as they are on the line, an array [columns, rows]."""
-        return np.ndarray((len(self.places), count), self.dtype, body, self.offset, (self.stride, row_octets))
 
 
 class _Layout:
@@ -108,16 +108,17 @@ class _Layout:
 
     def holds(self, body: bytes) -> bool:
         """Return whether every tag and length octet of some whole rows is as it should be."""
-        octets = len(body)
-        if octets > self._part_octets:
-            step = self._part_octets
-            return all(self.holds(body[at : at + step]) for at in range(0, octets, step))
-        if octets > len(self._templates):
-            rows = octets // self.row_octets
-            self._masks, self._templates = np.tile(self._mask, rows), self._template * rows
-        masks, templates = self._masks, self._templates
-        if octets < len(templates):
-            masks, templates = masks[:octets], templates[:octets]
+        octets, masks, templates = len(body), self._masks, self._templates
+        if octets != len(templates):
+            if octets > self._part_octets:
+                step = self._part_octets
+                return all(self.holds(body[at : at + step]) for at in range(0, octets, step))
+            if octets > len(templates):
+                rows = octets // self.row_octets
+                self._masks = masks = np.tile(self._mask, rows)
+                self._templates = templates = self._template * rows
+            else:
+                masks, templates = masks[:octets], templates[:octets]
         return (np.frombuffer(body, _OCTET) & masks).tobytes() == templates
 
     def read(self, body: bytes, count: int) -> Rows:
@@ -128,40 +129,60 @@ class _Layout:
             octets: NDArray[np.uint8] = np.ndarray((count, size), _OCTET, body, offset, (row_octets, 1))
             columns[place] = _new(Column, (octets, None))
         for run in self._runs:
-            table = run.view(body, count, row_octets).astype(run.target, "C")
+            cells: NDArray[Any] = np.ndarray(
+                (len(run.places), count), run.dtype, body, run.offset, (run.stride, row_octets)
+            )
+            table = cells.astype(run.target, "C")
             for place, values in zip(run.places, table):  # noqa: B905 - both are as long as the run
                 columns[place] = _new(Column, (values, None))
         return Rows(count=count, columns=tuple(columns))
 
-    def read_parts(self, bodies: Sequence[bytes], counts: Sequence[int]) -> Rows | None:
-        """Return the rows of many bodies, a part at a time; None if not all are of this layout."""
-        row_octets, total = self.row_octets, sum(counts)
-        if [len(body) for body in bodies] != [count * row_octets for count in counts]:
-            return None
-        octets = [np.empty(total, f"V{size}") for _, _, size in self._octets]
-        numbers = [np.empty((len(run.places), total), run.target) for run in self._runs]
-        first, rows_before = 0, 0
-        while first < len(bodies):
-            count, after = counts[first], first + 1
-            while after < len(bodies) and (count + counts[after]) * row_octets <= PART_OCTETS:
-                count += counts[after]
-                after += 1
-            body = b"".join(bodies[first:after])
-            if not self.holds(body):
+    def read_alike(self, buffers: Sequence[bytes], *, head: bytes, count: int) -> Rows | None:
+        """Return the rows of buffers that are `head` and `count` rows each, None if one of them is not."""
+        before, row_octets, each = len(head), self.row_octets, len(buffers)
+        octets, total = before + count * row_octets, each * count
+        mask = np.frombuffer(b"\xff" * before + self._mask.tobytes() * count, _OCTET)
+        template = np.frombuffer(head + self._template * count, _OCTET)
+        texts, numbers = self._columns_in_one_block(each, count)
+        in_part = max(PART_OCTETS // octets, 1)
+        for first in range(0, each, in_part):
+            part = b"".join(buffers[first : first + in_part])
+            found = np.frombuffer(part, _OCTET).reshape(-1, octets)
+            if not ((found & mask) == template).all():
                 return None
-            place = slice(rows_before, rows_before + count)
-            for (_, offset, _), cells in zip(self._octets, octets, strict=True):
-                cells[place] = np.ndarray((count,), cells.dtype, body, offset, (row_octets,))
-            for run, into in zip(self._runs, numbers, strict=True):
-                into[:, place] = run.view(body, count, row_octets)
-            first, rows_before = after, rows_before + count
+            here, shape, strides = slice(first, first + in_part), (len(found), count), (octets, row_octets)
+            for (_, offset, _), cells in zip(self._octets, texts, strict=True):
+                cells[here] = np.ndarray(shape, cells.dtype, part, before + offset, strides)
+            for run, table in zip(self._runs, numbers, strict=True):
+                table[:, here] = np.ndarray(
+                    (len(run.places), *shape), run.dtype, part, before + run.offset, (run.stride, *strides)
+                )
         columns: list[Any] = [None] * self._count
-        for (at, _, size), cells in zip(self._octets, octets, strict=True):
-            columns[at] = Column(cells.view(_OCTET).reshape(total, size))
+        for (place, _, size), cells in zip(self._octets, texts, strict=True):
+            columns[place] = Column(cells.view(_OCTET).reshape(total, size))
         for run, table in zip(self._runs, numbers, strict=True):
-            for at, values in zip(run.places, table, strict=True):
-                columns[at] = Column(values)
+            for place, values in zip(run.places, table.reshape(-1, total), strict=True):
+                columns[place] = Column(values)
         return Rows(count=total, columns=tuple(columns))
+
+    def _columns_in_one_block(self, each: int, count: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """
+        Return what the octets (one array a column) and the numbers (one a run) of `each` buffers are put into.
+
+        One block for all: of several, malloc gives the memory back to the system each time, and getting it anew page
+        by page took longer than reading all rows.
+        """
+        total = each * count
+        places = sum(len(run.places) for run in self._runs) * _NUMBER_OCTETS
+        block = np.empty(total * (places + sum(size for _, _, size in self._octets)), _OCTET)
+        numbers, texts, end = [], [], 0
+        for run in self._runs:
+            first, end = end, end + total * len(run.places) * _NUMBER_OCTETS
+            numbers.append(block[first:end].view(run.target).reshape(-1, each, count))
+        for _, _, size in self._octets:
+            first, end = end, end + total * size
+            texts.append(block[first:end].view(f"V{size}").reshape(each, count))
+        return texts, numbers
 
 
 def _runs(dtype: str, cells: Sequence[tuple[int, int]]) -> Iterator[_Run]:
@@ -260,38 +281,39 @@ def decode_gathered(buffers: Sequence[bytes]) -> tuple[Rows, tuple[int, ...]]:
     """
     Return the rows of many buffers one after the other, and how many came from each.
 
-    Buffers of one layout are read in one go; others are read singly, and must have as many columns.
+    Neighbours of one length and layout are read in one go; others singly, and they must have as many columns.
 
     :raises RemoteProtocolError: if a buffer is not good, or columns do not agree.
     """
+    parts: list[Rows] = []
     counts: list[int] = []
-    bodies: list[bytes] = []
-    for data in buffers:
-        if data[:1] == _COMPACT:
-            parts = [decode(data) for data in buffers]
-            return _join(parts), tuple(part.count for part in parts)
-        octets = len(data) - 2
-        if octets > 0 and data[0] == _ARRAY and data[1] <= octets and data[1] < 0x80:
-            count, at = data[1], 2  # nearly all buffers
+    total = 0
+    for _, of_one_length in groupby(buffers, len):
+        alike = list(of_one_length)
+        rows = _decode_alike(alike)
+        if rows is not None:
+            parts.append(rows)
+            counts += [rows.count // len(alike)] * len(alike)
+            total += rows.count
         else:
-            count, at = _array_head(data)
-        counts.append(count)
-        bodies.append(data[at:])
-    total = sum(counts)
-    if total > ROWS_MAX:
-        raise TooLong(f"{total} rows at once are refused ({ROWS_MAX} are allowed)")
-    if total == 0:
-        return Rows(count=0, columns=()), tuple(counts)
-    body, count = next((body, count) for body, count in zip(bodies, counts, strict=True) if count)
-    row_octets, rest = divmod(len(body), count)
-    layout = _layouts.get((row_octets, body[:3])) if not rest else None
-    rows = None if layout is None else layout.read_parts(bodies, counts)
-    if rows is None:
-        layout = _layout(body, count)
-        rows = None if layout is None else layout.read_parts(bodies, counts)
-    if rows is None:
-        rows = _join([decode(data) for data in buffers])
-    return rows, tuple(counts)
+            for data in alike:
+                rows = decode(data)
+                parts.append(rows)
+                counts.append(rows.count)
+                total += rows.count
+        if total > ROWS_MAX:
+            raise TooLong(f"{total} rows at once are refused ({ROWS_MAX} are allowed)")
+    return parts[0] if len(parts) == 1 else _join(parts), tuple(counts)
+
+
+def _decode_alike(buffers: Sequence[bytes]) -> Rows | None:
+    """Return the rows of buffers of one length, None if they must be read singly: they are not all of one layout."""
+    first = buffers[0]
+    if len(buffers) == 1 or first[:1] == _COMPACT:
+        return None
+    count, at = _array_head(first)
+    layout = _layout(first[at:], count) if 0 < count * len(buffers) <= ROWS_MAX else None
+    return None if layout is None else layout.read_alike(buffers, head=first[:at], count=count)
 
 
 def _join(parts: Sequence[Rows]) -> Rows:

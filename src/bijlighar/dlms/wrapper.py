@@ -89,6 +89,10 @@ class WrapperBuffer:
         end = HEADER_OCTETS + length
         if octets < end:
             return None
-        apdu = bytes(data[HEADER_OCTETS:end])
-        self._data = b"" if octets == end else data[end:]
+        if octets == end:
+            self._data, apdu = b"", data[HEADER_OCTETS:]
+        else:
+            self._data, apdu = data[end:], data[HEADER_OCTETS:end]
+        if apdu.__class__ is not bytes:
+            apdu = bytes(apdu)
         return _new(WrapperHeader, (source, destination, length)), apdu

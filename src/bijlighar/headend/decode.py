@@ -72,12 +72,13 @@ class Table:
         """Return the number of rows."""
         return len(self.stamps)
 
-    def values(self, obis: str, *, attribute: int = 2, target: int = 0) -> Integers | None:
-        """Return a column in the unit of ten to the power `target`, None if there is none, `ABSENT` where null."""
-        for place, column in enumerate(self.columns):
-            if column.obis == obis and column.attribute == attribute:
-                return self.at(place, target=target)
-        return None
+    def places(self) -> dict[str, int]:
+        """Return where the column of each object's value is, by OBIS code; the first if there are more."""
+        return {
+            column.obis: place
+            for place, column in reversed([*enumerate(self.columns)])
+            if column.attribute == VALUE
+        }
 
     def at(self, place: int, *, target: int = 0) -> Integers:
         """Return the column at a place in the unit of ten to the power `target`, `ABSENT` where null."""
@@ -170,24 +171,26 @@ def block_delivery(*, meter: str, layout: Layout, buffer: bytes, within: Period 
     is_at_start = layout.quirk.of_profile("block-load").is_stamped_at_start
     starts = table.stamps - (0 if is_at_start else layout.period_s)
     dated = table.stamps != ABSENT
-    undated = int(table.count - dated.sum())
+    undated = table.count - np.count_nonzero(dated)
     if within is not None:
         dated &= (starts >= epoch_seconds(within.start)) & (starts < epoch_seconds(within.end))
     values: dict[str, Integers] = {}
+    places = table.places()
     for channel, (codes, target) in BLOCK_CHANNELS.items():
-        found = [column for code in codes if (column := table.values(code, target=target)) is not None]
+        found = [table.at(places[code], target=target) for code in codes if code in places]
         if found:
             values[channel] = _together(found, mean=channel == MEAN_OF_PHASES)
     if "wh_import" not in values:
         raise UnexpectedLayout(f"the block load of meter {meter} has no imported energy")
     unreadable: list[str] = []
-    if not dated.all():
+    if np.count_nonzero(dated) < table.count:
+        starts = starts[dated]
         values = {channel: column[dated] for channel, column in values.items()}
     if undated:
         unreadable.append(f"{undated} rows of the block load have no time")
     all_values = np.array([*values.values()])
-    wild_values = (np.abs(all_values) > VALUE_LIMIT) & (all_values != ABSENT)
-    if wild_values.any():
+    wild_values = np.abs(all_values) > VALUE_LIMIT  # not ABSENT: it has no positive twin and stays below
+    if np.count_nonzero(wild_values):
         values = dict(zip(values, np.where(wild_values, np.int64(ABSENT), all_values), strict=True))
         unreadable += [
             f"{count} values of {channel} are beyond any meter's range"
@@ -197,7 +200,7 @@ def block_delivery(*, meter: str, layout: Layout, buffer: bytes, within: Period 
     return Delivery(
         meter=meter,
         minutes=minutes,
-        starts=starts[dated],
+        starts=starts,
         values=values,
         origin=Origin.METER,
         unreadable=tuple(unreadable),
@@ -244,10 +247,11 @@ def log_events(
     code = table.values(codes[0]) if codes else None
     if code is None:
         raise UnexpectedLayout(f"the event log {profile} of meter {meter} has no event code")
+    known = {*CLOCK_CODES, codes[0]}
     others = [
         (column.obis, column.scaler, table.at(place, target=column.scaler))
         for place, column in enumerate(table.columns)
-        if column.obis not in (*CLOCK_CODES, codes[0]) and column.attribute == VALUE
+        if column.attribute == VALUE and column.obis not in known
     ]
     events: list[MeterEvent] = []
     for row, (stamp, number) in enumerate(zip(table.stamps, code, strict=True)):
@@ -332,10 +336,10 @@ def _scaled(rows: shape.Rows, place: int, column: LayoutColumn, target: int) -> 
     elif values.dtype.kind == "f":
         exact = np.floor(np.abs(values) * 10.0 ** (column.scaler - target) + 0.5) * np.sign(values)
         return np.where(np.isfinite(exact), np.nan_to_num(exact), ABSENT).astype(np.int64)
+    elif values.dtype.kind == "u":
+        numbers = np.where(values > np.uint64(INTEGER_MAX), np.int64(ABSENT), values.astype(np.int64))
     else:
-        numbers = values.astype(np.int64, copy=False)
-        if values.dtype.kind == "u":
-            numbers = np.where(values > np.uint64(INTEGER_MAX), np.int64(ABSENT), numbers)
+        numbers = values
     if cells.nulls is not None:
         numbers = np.where(cells.nulls, np.int64(ABSENT), numbers)
     return rescaled(numbers, scaler=column.scaler, target=target)

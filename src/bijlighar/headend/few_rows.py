@@ -31,19 +31,20 @@ class FewRows:
     def scaled(self, place: int, *, power: int) -> list[int] | None:
         """Return a column times ten to a power, rounded half up; None if it is for the arrays."""
         found: list[int] = []
-        step = 10 ** abs(power)
-        if abs(power) > POWER_MAX:
-            return None
         for row in self.rows:
             cell = row[place]
-            if not isinstance(cell, int) or isinstance(cell, bool) or abs(cell) > NUMBER_MAX:
+            if not isinstance(cell, int) or isinstance(cell, bool) or not -NUMBER_MAX <= cell <= NUMBER_MAX:
                 return None
-            if power >= 0:
-                found.append(cell * step)
-            else:
-                size = (abs(cell) + step // 2) // step
-                found.append(size if cell >= 0 else -size)
-        return found
+            found.append(cell)
+        if power == 0:
+            return found
+        if abs(power) > POWER_MAX:
+            return None
+        step = 10 ** abs(power)
+        if power > 0:
+            return [cell * step for cell in found]
+        sizes = [(abs(cell) + step // 2) // step for cell in found]
+        return [size if cell >= 0 else -size for cell, size in zip(found, sizes, strict=True)]
 
 
 def read_few(buffer: bytes, *, columns: Sequence[LayoutColumn], clock_column: int) -> FewRows | None:
