@@ -82,7 +82,7 @@ class Machine:
         self._window = GENERAL_BLOCKS_WINDOW if framing is Framing.WRAPPER else 1
         self._general = GeneralTransfer(window=self._window)
         self._state = State.IDLE
-        self._envelope = Envelope(security or Security())
+        self._envelope = Envelope(security or Security(), is_client=self._is_client)
         self._asked: tuple[Form, int] = (Form.PLAIN, 0)
         self._client_handshake: ClientHandshake | None = None
         self._server_handshake: ServerHandshake | None = None

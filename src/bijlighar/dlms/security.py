@@ -185,6 +185,22 @@ class Protection:
             return plain, compare_digest(encrypt(nonce, plain, data)[-16:-4], tag)
         return body, compare_digest(encrypt(nonce, b"", data + body)[:TAG_OCTETS], tag)
 
+    def tag_distance(self, content: bytes, *, title: bytes) -> int:
+        """
+        Return in how many of its 96 bits the tag of a refused message differs from the right one.
+
+        Whoever can ask this about messages of his own making could find the right tag bit by bit: the answer is for
+        the side that nobody hears, and for no message that was not refused already.
+        """
+        control, nonce = content[0], title + content[1:HEADER_OCTETS]
+        body, tag = content[HEADER_OCTETS:-TAG_OCTETS], content[-TAG_OCTETS:]
+        data = self._authenticated_data(control)
+        if control & Control.ENCRYPTED:
+            right = self._aes.encrypt(nonce, self._aes.encrypt(nonce, body, None)[:-16], data)[-16:-4]
+        else:
+            right = self._aes.encrypt(nonce, b"", data + body)[:TAG_OCTETS]
+        return (int.from_bytes(right, "big") ^ int.from_bytes(tag, "big")).bit_count()
+
     def gmac(self, challenge: bytes, *, title: bytes, counter: int) -> bytes:
         """Return the answer of HLS mechanism 5 to `challenge`: control 10h and suite, counter, tag."""
         return self._gmac(challenge, title=title, octets=counter.to_bytes(4, "big"))
