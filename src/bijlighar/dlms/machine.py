@@ -49,6 +49,7 @@ class Machine:
         server: int = 1,
         framing: Framing = Framing.WRAPPER,
         physical: int | None = None,
+        address_octets: int | None = None,
         hdlc_information: int = HDLC_INFORMATION,
         hdlc_window: int = 1,
         security: Security | None = None,
@@ -70,6 +71,7 @@ class Machine:
                 client=client,
                 server=server,
                 physical=physical,
+                address_octets=address_octets,
                 information=hdlc_information,
                 window=hdlc_window,
             )
@@ -225,6 +227,8 @@ class Machine:
     def _reply(self, apdu: bytes) -> None:
         """Send an APDU in the form in which the peer asked."""
         form, control = self._asked
+        if self._envelope.security.answer_control is not None:
+            control = self._envelope.security.answer_control
         self._transmit(self._envelope.seal(apdu, form=form, control=control))
 
     def _transmit(self, apdu: bytes) -> None:

@@ -71,7 +71,9 @@ class Security:
 
     `suite` is 0, 1 or 2; `control` is the security control of what we send, without the suite; `next_counter` gives
     our invocation counter, never the same twice; `received_counter` is the last good counter of the peer under `ek`,
-    -1 if none.
+    -1 if none. `challenge_octets` is how long our challenge of HLS is, in the server role also the client's; None:
+    16, and the client's may have 8 to 64. `answer_control` is the security control of a server's answers, None: that
+    of the request.
     """
 
     mechanism: Mechanism = Mechanism.NONE
@@ -88,6 +90,8 @@ class Security:
     accept_unauthenticated: bool = False
     next_counter: Callable[[], int] | None = None
     received_counter: int = -1
+    challenge_octets: int | None = None
+    answer_control: int | None = None
 
     def __post_init__(self) -> None:
         needs_keys = self.ciphered or self.mechanism == Mechanism.HLS5
@@ -107,6 +111,15 @@ class Security:
             raise LocalProtocolError(f"the secret of HLS mechanism 2 must have {KEY_OCTETS} octets")
         if self.mechanism in _DIGESTS and not self.secret:
             raise LocalProtocolError(f"HLS mechanism {int(self.mechanism)} needs a secret")
+        if (
+            not CHALLENGE_OCTETS_MIN
+            <= (self.challenge_octets or CHALLENGE_OCTETS_MIN)
+            <= CHALLENGE_OCTETS_MAX
+        ):
+            raise LocalProtocolError(
+                f"a challenge has {CHALLENGE_OCTETS_MIN} to {CHALLENGE_OCTETS_MAX} octets, "
+                f"not {self.challenge_octets}"
+            )
 
     @property
     def key_octets(self) -> int:
