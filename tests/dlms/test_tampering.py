@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from bijlighar.dlms import axdr, wrapper, xdlms
 from bijlighar.dlms.ciphering import Envelope, Form
 from bijlighar.dlms.errors import (
+    AnnouncedTooLong,
     Forged,
     LocalProtocolError,
     Malformed,
     RemoteProtocolError,
     Replayed,
+    TagDamaged,
     TooDeep,
-    TooLong,
     Truncated,
     Unprotected,
     WrongKey,
@@ -171,8 +172,9 @@ class TestServer:
         good = pair.client.send(GetRequest(attribute=CLOCK))
         bomb = with_length(good, bytes.fromhex("c884ffffffff3000000001"))
 
-        assert type(refused(pair.server, bomb)) is TooLong
-        assert type(refused(pair.server, with_length(good, bytes.fromhex("c8850102030405")))) is TooLong
+        assert type(refused(pair.server, bomb)) is AnnouncedTooLong
+        five = with_length(good, bytes.fromhex("c8850102030405"))
+        assert type(refused(pair.server, five)) is AnnouncedTooLong
 
     def test_refuses_a_nesting_bomb_even_from_a_friend(self):
         pair = associated()
@@ -253,11 +255,11 @@ class TestClient:
     def test_refuses_a_changed_value_and_a_changed_tag(self):
         pair = associated()
         good = self.answer(pair)
-        for at in (HEADER + 7 + 6, len(good) - 1):
+        for at, kind in ((HEADER + 7 + 6, Forged), (len(good) - 1, TagDamaged)):
             spoilt = bytearray(good)
             spoilt[at] ^= 4
 
-            assert type(refused(pair.client, bytes(spoilt))) is Forged
+            assert type(refused(pair.client, bytes(spoilt))) is kind
         pair.client.receive_data(good)
         assert isinstance(pair.client.next_event(), GetResult)
 

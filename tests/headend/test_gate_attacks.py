@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from bijlighar.headend.access import client_security
 from bijlighar.headend.errors import AssociationRefused
 from bijlighar.headend.gate_client import RemoteGate
 from bijlighar.headend.gate_wire import Told, address_message, request_message
 from bijlighar.headend.keys import reading_part
 from bijlighar.headend.model import Ceilings, ControlAction, GateCode, SignedOrder
-from bijlighar.headend.session import client_security, open_session
+from bijlighar.headend.session import open_session
 from tests.headend.conftest import FAST
 from tests.headend.gated_town import GatedTown, change_of_keys, request_of
 from tests.headend.orders import NOW, OTHER_PRIVATE_KEY, order, reconnection, signed

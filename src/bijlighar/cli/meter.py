@@ -92,6 +92,11 @@ def meter_options(default_client: str) -> Callable[[Command], Command]:
             ),
             click.option("--keys", "keys_file", type=FILE, help="Keys file; client 16 needs none."),
             click.option(
+                "--quirks",
+                type=click.Path(exists=True, path_type=Path),
+                help="A quirk file, or a folder of them: how the meter differs from the standard.",
+            ),
+            click.option(
                 "--title",
                 type=TitleType(),
                 help="Our own system title, 8 octets in hex [default: one of its own for each run].",
@@ -123,11 +128,6 @@ def meter() -> None:
 @click.option("--from", "start", type=MOMENT, help="Rows from this time on (ISO 8601 with offset).")
 @click.option("--to", "end", type=MOMENT, help="Rows before this time.")
 @meter_options(READER)
-@click.option(
-    "--quirks",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of quirk files.",
-)
 @format_option("table", "json", "csv")
 def read(
     *,
@@ -137,9 +137,9 @@ def read(
     end: datetime | None,
     client: str,
     keys_file: Path | None,
+    quirks: Path | None,
     title: bytes | None,
     timeout_s: float,
-    quirks: Path | None,
     output_format: str,
 ) -> None:
     """
@@ -152,7 +152,7 @@ def read(
     if start is not None and end is not None and end <= start:
         raise click.BadParameter("--to must lie after --from")
     talker, _ = _talker(
-        url, client=client, keys_file=keys_file, title=title, timeout_s=timeout_s, quirks=quirks
+        url, client=client, keys_file=keys_file, quirks=quirks, title=title, timeout_s=timeout_s
     )
     answer = asyncio.run(talker.read_profile(profile, start=start, end=end))
     if output_format == "json":
@@ -180,12 +180,15 @@ def get(
     attribute: int,
     client: str,
     keys_file: Path | None,
+    quirks: Path | None,
     title: bytes | None,
     timeout_s: float,
     output_format: str,
 ) -> None:
     """Read one attribute of the object OBIS of the meter at URL; a register's value comes with its own scaler."""
-    talker, _ = _talker(url, client=client, keys_file=keys_file, title=title, timeout_s=timeout_s)
+    talker, _ = _talker(
+        url, client=client, keys_file=keys_file, quirks=quirks, title=title, timeout_s=timeout_s
+    )
     answer = asyncio.run(talker.get(Attribute(class_id=class_id, obis=obis, index=attribute)))
     if output_format == "json":
         document = {"obis": str(obis), "class": class_id, "attribute": attribute, "value": answer.value}
@@ -216,6 +219,7 @@ def relay(
     authorisation: Path | None,
     client: str,
     keys_file: Path | None,
+    quirks: Path | None,
     title: bytes | None,
     timeout_s: float,
     output_format: str,
@@ -226,7 +230,9 @@ def relay(
 
     A meter that is in the registry of the home is operated only with --authorisation, through the gate.
     """
-    talker, keys = _talker(url, client=client, keys_file=keys_file, title=title, timeout_s=timeout_s)
+    talker, keys = _talker(
+        url, client=client, keys_file=keys_file, quirks=quirks, title=title, timeout_s=timeout_s
+    )
     if what == "status":
         answer = asyncio.run(talker.read_relay())
     else:
@@ -313,14 +319,15 @@ def _talker(
     *,
     client: str,
     keys_file: Path | None,
+    quirks: Path | None,
     title: bytes | None,
     timeout_s: float,
-    quirks: Path | None = None,
 ) -> tuple[FieldClient, MeterKeys | None]:
     keys: MeterKeys | None = None
-    if client != PUBLIC:
-        if keys_file is None:
-            raise click.UsageError(f"client {client} needs --keys FILE")
+    if client != PUBLIC and keys_file is None:
+        raise click.UsageError(f"client {client} needs --keys FILE")
+    if keys_file is not None and (client != PUBLIC or quirks is not None):
+        # Of the public client's meter the file tells the serial number, by which quirk files know it.
         keys = operations.keys_of_url(operations.read_keys_file(read_text(keys_file)), url=url)
     settings = HeadEndSettings(
         system_title=title or operations.field_title(),
@@ -392,5 +399,6 @@ def _time(row: ShownRow) -> str:
 def _title(answer: ProfileAnswer) -> str:
     plan = PROFILES.get(answer.profile)
     name = f"{plan.words.en} · {plan.words.hi}" if plan else "Events · घटनाएँ"
-    read_by = f", by the quirk file {answer.quirk}.toml" if answer.quirk else ""
+    names = answer.quirk.replace(", ", ".toml, ")
+    read_by = f", by the quirk file {names}.toml" if answer.quirk else ""
     return f"{name}: meter {answer.serial}, {len(answer.rows)} rows{read_by}"

@@ -5,15 +5,18 @@ from typing import NamedTuple
 
 from bijlighar.dlms import axdr
 from bijlighar.dlms.errors import (
+    AnnouncedTooLong,
     Forged,
     LocalProtocolError,
     Malformed,
     Replayed,
+    TooLong,
     Truncated,
     Unprotected,
     WrongKey,
     WrongTitle,
 )
+from bijlighar.dlms.post_mortem import FORGED, cause_of_forgery
 from bijlighar.dlms.security import COUNTER_MAX, TITLE_OCTETS, Control, Protection, Security
 
 
@@ -106,7 +109,10 @@ def read_general(apdu: bytes) -> GeneralApdu | None:
 
 def _content_start(apdu: bytes, at: int) -> int:
     """Return where the content starts of the octet-string at `at` with which the APDU ends."""
-    count, at = axdr.read_length(apdu, at)
+    try:
+        count, at = axdr.read_length(apdu, at)
+    except TooLong as problem:
+        raise AnnouncedTooLong(f"of a ciphered message {problem}") from None
     left = len(apdu) - at
     if left == count:
         return at
@@ -140,12 +146,17 @@ class _Channel:
 
 
 class Envelope:
-    """Protects what we send and opens what we receive; holds the counters."""
+    """
+    Protects what we send and opens what we receive; holds the counters.
 
-    __slots__ = ("_dedicated", "_global", "peer_title", "security")
+    `is_client`: who sent us a forged message learns nothing of why we refuse it, so the error may say more.
+    """
 
-    def __init__(self, security: Security) -> None:
+    __slots__ = ("_dedicated", "_global", "_is_client", "peer_title", "security")
+
+    def __init__(self, security: Security, *, is_client: bool = False) -> None:
         self.security = security
+        self._is_client = is_client
         self.peer_title = security.peer_title
         has_keys = bool(security.ek and security.ak)
         self._global: _Channel | None = None
@@ -288,6 +299,8 @@ class Envelope:
         control = message[at]
         strong = control & _AUTHENTICATED != 0
         if not (holds and reads_right and strong):
+            if self._is_client and reads_right and not holds:
+                raise cause_of_forgery(channel.keys, message[at:], title=title or self.known_peer_title())
             self._check(control, holds=holds, reads_right=reads_right)
         counter = int.from_bytes(message[at + 1 : at + 5], "big")
         if strong and counter > channel.received and counter > channel.received_weak:
@@ -300,7 +313,7 @@ class Envelope:
         """Tell what is wrong with a message; nothing is with one that has no tag where the policy allows that."""
         if not holds:
             if reads_right:
-                raise Forged("the tag of a message does not hold: octets were changed, or AK is another")
+                raise Forged(FORGED)
             raise WrongKey("a message does not decipher: EK or system title is another")
         if control & Control.AUTHENTICATED:
             raise Malformed("a ciphered message holds another service than it names")

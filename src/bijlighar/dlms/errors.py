@@ -28,9 +28,15 @@ class Truncated(RemoteProtocolError):
 
 
 class TooLong(RemoteProtocolError):
-    """A message announces more than is allowed."""
+    """What stands inside a message is longer, or announces more, than is allowed."""
 
     code = "dlms.too-long"
+
+
+class AnnouncedTooLong(TooLong):
+    """A frame or a ciphered message announces more than any meter sends: most likely no meter answers there."""
+
+    code = "dlms.announced-too-long"
 
 
 class TooDeep(RemoteProtocolError):
@@ -67,6 +73,12 @@ class Forged(RemoteProtocolError):
     """A message deciphers to the service it names, but its tag does not hold: octets changed, or another AK."""
 
     code = "dlms.forged"
+
+
+class TagDamaged(Forged):
+    """The tag of a message is nearly the right one: most likely the tag alone was changed on its way."""
+
+    code = "dlms.tag-damaged"
 
 
 class WrongKey(RemoteProtocolError):

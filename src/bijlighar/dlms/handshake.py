@@ -93,7 +93,8 @@ class ClientHandshake:
         self._envelope = envelope
         self._max_pdu = max_pdu
         security = envelope.security
-        self._own_challenge = randomness(CHALLENGE_OCTETS) if security.mechanism.is_high_level else b""
+        octets = security.challenge_octets or CHALLENGE_OCTETS
+        self._own_challenge = randomness(octets) if security.mechanism.is_high_level else b""
         self._peer_challenge = b""
         self._dedicated_key = (
             randomness(security.key_octets) if security.dedicated and security.ciphered else None
@@ -257,7 +258,8 @@ class ServerHandshake:
         opened = envelope.open(aarq.user_information)
         if security.ciphered and opened.form is Form.PLAIN:
             raise Unprotected("the initiate request is plain where ciphering is demanded")
-        self._form, self._control = opened.form, opened.control
+        control = security.answer_control
+        self._form, self._control = opened.form, opened.control if control is None else control
         initiate = initiate_apdus.decode_initiate_request(opened.plain)
         if initiate.version < initiate_apdus.DLMS_VERSION:
             raise Refusal(
@@ -297,6 +299,11 @@ class ServerHandshake:
             raise PasswordRefusal("the password is wrong", diagnostic=acse.DIAGNOSTIC_AUTHENTICATION_FAILURE)
         if security.mechanism.is_high_level:
             self._peer_challenge = _checked_challenge(aarq.value)
+            if len(self._peer_challenge) != (security.challenge_octets or len(self._peer_challenge)):
+                raise Refusal(
+                    f"a challenge has {security.challenge_octets} octets here, not {len(self._peer_challenge)}",
+                    diagnostic=acse.DIAGNOSTIC_AUTHENTICATION_FAILURE,
+                )
 
     def response(self, *, max_pdu: int) -> bytes:
         """Return the accepting AARE; with HLS it carries our challenge."""
@@ -304,7 +311,7 @@ class ServerHandshake:
         security = envelope.security
         high = security.mechanism.is_high_level
         if high:
-            self._own_challenge = self._randomness(CHALLENGE_OCTETS)
+            self._own_challenge = self._randomness(security.challenge_octets or CHALLENGE_OCTETS)
             if hmac.compare_digest(self._own_challenge, self._peer_challenge):
                 raise LocalProtocolError(
                     "the random challenge equals the client's; the randomness given is not random"

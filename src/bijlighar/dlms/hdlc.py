@@ -93,8 +93,10 @@ class Address:
         )
 
 
-def server_address(server: int, physical: int | None) -> Address:
-    """Return the shortest address of a server that holds its parts."""
+def server_address(server: int, physical: int | None, octets: int | None = None) -> Address:
+    """Return the address of a server in `octets` octets, None: in the fewest that hold its parts."""
+    if octets is not None:
+        return Address(upper=server, lower=physical or (None if octets == 1 else 0), octets=octets)
     if physical is None and server <= 0x7F:
         return Address(upper=server)
     if server <= 0x7F and (physical or 0) <= 0x7F:

@@ -107,6 +107,7 @@ class HdlcLink:
     """APDUs in HDLC frames, in windows of up to seven; connects, segments, acknowledges, repeats by itself."""
 
     __slots__ = (
+        "_address_octets",
         "_buffer",
         "_collected",
         "_collected_unnumbered",
@@ -142,12 +143,14 @@ class HdlcLink:
         server: int,
         physical: int | None,
         information: int,
+        address_octets: int | None = None,
         window: int = 1,
     ) -> None:
         self._is_client = role is Role.CLIENT
         self._buffer = hdlc.FrameBuffer()
         self._information = min(information, hdlc.INFORMATION_MAX)
         self._physical = physical
+        self._address_octets = address_octets
         self._transmit_max = hdlc.INFORMATION_DEFAULT
         self._window = min(max(window, 1), WINDOW_MAX)
         self._transmit_window = 1
@@ -161,7 +164,7 @@ class HdlcLink:
         self.fresh = False
         self.outgoing = bytearray()
         client_address = hdlc.Address(upper=client)
-        device_address = hdlc.server_address(server, physical)
+        device_address = hdlc.server_address(server, physical, address_octets)
         self._own, self._peer = (
             (client_address, device_address) if self._is_client else (device_address, client_address)
         )
@@ -260,6 +263,8 @@ class HdlcLink:
         if self._is_client:
             return (frame.destination.upper, frame.source.upper) == (self.client, self.server)
         if frame.destination.upper != self.server:
+            return False
+        if self._address_octets not in (None, frame.destination.octets):
             return False
         if self._physical is not None and frame.destination.lower not in (None, self._physical):
             return False

@@ -53,6 +53,7 @@ class Machine:
         server: int = 1,
         framing: Framing = Framing.WRAPPER,
         physical: int | None = None,
+        address_octets: int | None = None,
         hdlc_information: int = HDLC_INFORMATION,
         hdlc_window: int = 1,
         security: Security | None = None,
@@ -74,6 +75,7 @@ class Machine:
                 client=client,
                 server=server,
                 physical=physical,
+                address_octets=address_octets,
                 information=hdlc_information,
                 window=hdlc_window,
             )
@@ -86,7 +88,7 @@ class Machine:
         self._window = GENERAL_BLOCKS_WINDOW if framing is Framing.WRAPPER else 1
         self._general = GeneralTransfer(window=self._window)
         self._state = State.IDLE
-        self._envelope = Envelope(security or Security())
+        self._envelope = Envelope(security or Security(), is_client=self._is_client)
         self._asked: tuple[Form, int] = (Form.PLAIN, 0)
         self._client_handshake: ClientHandshake | None = None
         self._server_handshake: ServerHandshake | None = None
@@ -229,6 +231,8 @@ class Machine:
     def _reply(self, apdu: bytes) -> None:
         """Send an APDU in the form in which the peer asked."""
         form, control = self._asked
+        if self._envelope.security.answer_control is not None:
+            control = self._envelope.security.answer_control
         self._transmit(self._envelope.seal(apdu, form=form, control=control))
 
     def _transmit(self, apdu: bytes) -> None:

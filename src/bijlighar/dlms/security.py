@@ -72,7 +72,9 @@ class Security:
 
     `suite` is 0, 1 or 2; `control` is the security control of what we send, without the suite; `next_counter` gives
     our invocation counter, never the same twice; `received_counter` is the last good counter of the peer under `ek`,
-    -1 if none.
+    -1 if none. `challenge_octets` is how long our challenge of HLS is, in the server role also the client's; None:
+    16, and the client's may have 8 to 64. `answer_control` is the security control of a server's answers, None: that
+    of the request.
     """
 
     mechanism: Mechanism = Mechanism.NONE
@@ -89,6 +91,8 @@ class Security:
     accept_unauthenticated: bool = False
     next_counter: Callable[[], int] | None = None
     received_counter: int = -1
+    challenge_octets: int | None = None
+    answer_control: int | None = None
 
     def __post_init__(self) -> None:
         needs_keys = self.ciphered or self.mechanism == Mechanism.HLS5
@@ -108,6 +112,15 @@ class Security:
             raise LocalProtocolError(f"the secret of HLS mechanism 2 must have {KEY_OCTETS} octets")
         if self.mechanism in _DIGESTS and not self.secret:
             raise LocalProtocolError(f"HLS mechanism {int(self.mechanism)} needs a secret")
+        if (
+            not CHALLENGE_OCTETS_MIN
+            <= (self.challenge_octets or CHALLENGE_OCTETS_MIN)
+            <= CHALLENGE_OCTETS_MAX
+        ):
+            raise LocalProtocolError(
+                f"a challenge has {CHALLENGE_OCTETS_MIN} to {CHALLENGE_OCTETS_MAX} octets, "
+                f"not {self.challenge_octets}"
+            )
 
     @property
     def key_octets(self) -> int:
@@ -186,6 +199,22 @@ class Protection:
             plain = encrypt(nonce, body, None)[:-16]
             return plain, compare_digest(encrypt(nonce, plain, data)[-16:-4], tag)
         return body, compare_digest(encrypt(nonce, b"", data + body)[:TAG_OCTETS], tag)
+
+    def tag_distance(self, content: bytes, *, title: bytes) -> int:
+        """
+        Return in how many of its 96 bits the tag of a refused message differs from the right one.
+
+        Whoever can ask this about messages of his own making could find the right tag bit by bit: the answer is for
+        the side that nobody hears, and for no message that was not refused already.
+        """
+        control, nonce = content[0], title + content[1:HEADER_OCTETS]
+        body, tag = content[HEADER_OCTETS:-TAG_OCTETS], content[-TAG_OCTETS:]
+        data = self._authenticated_data(control)
+        if control & Control.ENCRYPTED:
+            right = self._aes.encrypt(nonce, self._aes.encrypt(nonce, body, None)[:-16], data)[-16:-4]
+        else:
+            right = self._aes.encrypt(nonce, b"", data + body)[:TAG_OCTETS]
+        return (int.from_bytes(right, "big") ^ int.from_bytes(tag, "big")).bit_count()
 
     def gmac(self, challenge: bytes, *, title: bytes, counter: int) -> bytes:
         """Return the answer of HLS mechanism 5 to `challenge`: control 10h and suite, counter, tag."""

@@ -3,7 +3,7 @@
 import struct
 from typing import NamedTuple
 
-from bijlighar.dlms.errors import LocalProtocolError, Malformed, TooLong
+from bijlighar.dlms.errors import AnnouncedTooLong, LocalProtocolError, Malformed
 
 HEADER_OCTETS = 8
 VERSION = 1
@@ -75,7 +75,7 @@ class WrapperBuffer:
         Return header and APDU of the next whole frame, None if there is none yet.
 
         :raises Malformed: if the version is another (the stream is lost).
-        :raises TooLong: if a frame announces more than allowed (the stream is lost).
+        :raises AnnouncedTooLong: if a frame announces more than allowed (the stream is lost).
         """
         data = self._data
         octets = len(data)
@@ -85,7 +85,7 @@ class WrapperBuffer:
         if version != VERSION:
             raise Malformed(f"wrapper version {version} is not {VERSION}; this is no DLMS wrapper")
         if length > self._octets_max:
-            raise TooLong(f"a frame of {length} octets is refused ({self._octets_max} are allowed)")
+            raise AnnouncedTooLong(f"a frame of {length} octets is refused ({self._octets_max} are allowed)")
         end = HEADER_OCTETS + length
         if octets < end:
             return None

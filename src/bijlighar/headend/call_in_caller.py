@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bijlighar.dlms import wrapper
 from bijlighar.dlms.acse import RLRE, RLRQ
 from bijlighar.dlms.ciphering import GENERAL_GLO_TAG
-from bijlighar.dlms.errors import RemoteProtocolError, TooLong
+from bijlighar.dlms.errors import AnnouncedTooLong, RemoteProtocolError
 from bijlighar.dlms.wrapper import WrapperHeader
 from bijlighar.headend.registration import FactKind
 
@@ -121,11 +121,11 @@ class Caller:
         Return what is missing of a frame that has begun.
 
         :raises EOFError, OSError, TimeoutError: if it does not come to its end in time.
-        :raises TooLong: if it is longer than allowed.
+        :raises AnnouncedTooLong: if it is longer than allowed.
         """
         left = wrapper.HEADER_OCTETS + header.length - len(begin)
         if header.length > octets_max:
-            raise TooLong(f"a frame of {header.length} octets is refused ({octets_max} are allowed)")
+            raise AnnouncedTooLong(f"a frame of {header.length} octets is refused ({octets_max} are allowed)")
         async with asyncio.timeout(FRAME_S):
             return await self.reader.readexactly(left)
 
@@ -195,7 +195,7 @@ def checked_header(octets: bytes, *, octets_max: int) -> WrapperHeader:
     """
     header = wrapper.peek_wrapper(octets)
     if header is None or header.length > octets_max:
-        raise TooLong(f"a frame of more than {octets_max} octets is refused")
+        raise AnnouncedTooLong(f"a frame of more than {octets_max} octets is refused")
     return header
 
 

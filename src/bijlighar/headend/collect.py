@@ -225,10 +225,10 @@ def _failed(task: Task, problem: BijligharError) -> Collected:
 
 
 def _note(one: Collected) -> str:
-    """Return what the log says of a session: the problem, or by which quirk file it was read."""
+    """Return what the log says of a session: the problem, or by which quirk files it was read."""
     if one.problem is not None:
         return str(one.problem)
-    return f"quirk file {one.quirk}.toml" if one.quirk else ""
+    return f"quirk file {one.quirk.replace(', ', '.toml, ')}.toml" if one.quirk else ""
 
 
 def _row(one: Collected, now: datetime) -> SessionRow:

@@ -1,9 +1,10 @@
-"""First contact: the invocation counter a meter has seen last, read by the public client."""
+"""First contact: the invocation counter a meter has seen last, told to the public client or by a refusal."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from bijlighar.base.errors import BijligharError
@@ -11,9 +12,13 @@ from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import Attribute
 from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
-from bijlighar.headend.errors import AssociationRefused, GarbledAnswer, UnknownMeterKeys
+from bijlighar.dlms.security import Security
+from bijlighar.headend.access import counter_obis, field_title, needs_counter
+from bijlighar.headend.errors import AccessRefused, AssociationRefused, GarbledAnswer, UnknownMeterKeys
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import CLIENT_PUBLIC, HeadEndSettings, Lane, MeterAddress
+from bijlighar.headend.quirks import ADVICE
+from bijlighar.headend.quirks_access import CounterFrom
 from bijlighar.headend.session import MeterSession, open_session
 
 #: Where meters that are not of IS 15959 keep the one counter of all their clients, by common custom.
@@ -33,24 +38,46 @@ def counter_attribute(client: int) -> Attribute:
     return plan.counter_attribute
 
 
-async def read_counter(*, address: MeterAddress, client: int, name: str, settings: HeadEndSettings) -> int:
+async def read_counter(
+    *,
+    address: MeterAddress,
+    client: int,
+    name: str,
+    settings: HeadEndSettings,
+    security: Callable[[], Security | None] = lambda: None,
+) -> int:
     """
-    Return the last invocation counter that a meter has seen from `client`.
+    Return the last invocation counter that a meter has seen from `client`, 0 where it counts none of it.
 
-    A meter that has none for this client is asked for the one it keeps for all.
+    A meter that has none for this client is asked for the one it keeps for all. `security` is how the client speaks;
+    it is asked for where only the meter's refusal tells the counter.
 
     :raises HeadEndError: if the meter cannot be reached or does not tell.
     :raises RemoteProtocolError: if it breaks the protocol.
     """
+    quirk = settings.quirks.of_serial(name)
+    if not needs_counter(quirk, client):
+        return 0
+    if quirk.access.counter_from is CounterFrom.REFUSAL:
+        return await _counter_of_refusal(
+            address=address, client=client, name=name, settings=settings, security=security()
+        )
     session = await open_session(
         address=address, client=CLIENT_PUBLIC, security=None, name=name, settings=settings
     )
     try:
-        counter = settings.quirks.of_serial(name).counter
+        counter = counter_obis(quirk, client)
         own = counter_attribute(client)
-        data = await session.get_if_any(own if counter is None else replace(own, obis=counter))
+        if counter is not None:
+            own = replace(own, obis=counter)
+        data = await session.get_if_any(own)
         if data is None:
-            data = await session.get(COMMON_COUNTER)
+            data = await session.get_if_any(COMMON_COUNTER)
+        if data is None:
+            raise AccessRefused(
+                f"meter {name} tells the public client no invocation counter, neither at {own.obis} nor at "
+                f"{COMMON_COUNTER.obis}; {ADVICE}"
+            )
         value = GetResult(data=data).value
         await session.release()
     finally:
@@ -58,6 +85,35 @@ async def read_counter(*, address: MeterAddress, client: int, name: str, setting
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise GarbledAnswer(f"meter {name} says that its counter is {value!r}; read it again")
     return value
+
+
+async def _counter_of_refusal(
+    *, address: MeterAddress, client: int, name: str, settings: HeadEndSettings, security: Security | None
+) -> int:
+    """
+    Return the counter below the one that a meter wants, by calling it with the lowest.
+
+    The call is ciphered under a title of its own: a counter under the head-end's may have been used already.
+    """
+    used = 0
+
+    def lowest() -> int:
+        nonlocal used
+        used += 1
+        return used
+
+    if security is not None:
+        security = replace(security, own_title=field_title(), next_counter=lowest)
+    try:
+        session = await open_session(
+            address=address, client=client, security=security, name=name, settings=settings
+        )
+    except AssociationRefused as refusal:
+        if refusal.counter is None:
+            raise
+        return max(0, refusal.counter - 1)
+    session.close()
+    return used
 
 
 async def prepare(
@@ -95,7 +151,13 @@ async def open_prepared(head_end: HeadEnd, *, meter: str, address: MeterAddress,
     try:
         return await _open(head_end, meter=meter, address=address, client=client)
     except AssociationRefused as refusal:
-        seen = await read_counter(address=address, client=client, name=meter, settings=head_end.settings)
+        seen = await read_counter(
+            address=address,
+            client=client,
+            name=meter,
+            settings=head_end.settings,
+            security=partial(head_end.security, meter=meter, client=client),
+        )
         if not head_end.counters.is_behind(meter=meter, client=client, seen=seen):
             head_end.forget(
                 meter
@@ -108,13 +170,15 @@ async def open_prepared(head_end: HeadEnd, *, meter: str, address: MeterAddress,
 
 
 async def _open(head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int) -> MeterSession:
-    return await open_session(
+    session = await open_session(
         address=address,
         client=client,
         security=head_end.security(meter=meter, client=client),
         name=meter,
         settings=head_end.settings,
     )
+    head_end.know_title(meter=meter, title=session.proven_title)
+    return session
 
 
 async def learn(
@@ -145,7 +209,11 @@ async def learn(
                     asyncio.timeout(head_end.settings.session_timeout_s),
                 ):
                     seen[meter] = await read_counter(
-                        address=address, client=client, name=meter, settings=head_end.settings
+                        address=address,
+                        client=client,
+                        name=meter,
+                        settings=head_end.settings,
+                        security=partial(head_end.security, meter=meter, client=client),
                     )
             except TimeoutError:
                 problems[meter] = GarbledAnswer(

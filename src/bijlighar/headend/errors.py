@@ -49,6 +49,8 @@ class AssociationRefused(HeadEndError):
     """The meter refused the association: a wrong password, key, counter or client."""
 
     code = "headend.refused"
+    #: The lowest invocation counter that would do, where the refusal tells it; nothing vouches for it.
+    counter: int | None = None
 
 
 class AccessRefused(HeadEndError):

@@ -6,7 +6,6 @@ own, unless one is given: the head-end uses the same keys, and the same counter 
 cipher for both.
 """
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import Attribute, ByRange
 from bijlighar.dlms.event import GetResult
+from bijlighar.dlms.security import Security
+from bijlighar.headend.access import client_security
 from bijlighar.headend.contact import read_counter
 from bijlighar.headend.control import read_back
 from bijlighar.headend.control_steps import feeder_of
@@ -46,20 +47,13 @@ from bijlighar.headend.model import (
     RelayReading,
     SignedOrder,
 )
-from bijlighar.headend.quirks import NO_QUIRK, Quirk
-from bijlighar.headend.session import CONTROL_MODE_UNTOLD, MeterSession, client_security, open_session
+from bijlighar.headend.quirks import NO_QUIRK, Quirk, names_of
+from bijlighar.headend.session import CONTROL_MODE_UNTOLD, MeterSession, open_session
 from bijlighar.headend.tcp import parse_url
 from bijlighar.storage.engine import Database
 
-TITLE_STEM = b"BJF"
-TITLE_OCTETS = 8
 ONE_SECOND = timedelta(seconds=1)
 EVENTS = "events"
-
-
-def field_title() -> bytes:
-    """Return a system title that no other run uses."""
-    return TITLE_STEM + os.urandom(TITLE_OCTETS - len(TITLE_STEM))
 
 
 def keys_of_url(keys: Sequence[MeterKeys], *, url: str) -> MeterKeys:
@@ -156,7 +150,15 @@ class FieldClient:
         found = [part for part in parts if part is not None]
         if not found:
             raise UnexpectedLayout(f"meter {self.name} has no profile {profile} for client {self._client}")
-        return profile_answer(profile=profile, serial=serial, parts=found, start=start, end=end, quirk=quirk)
+        return profile_answer(
+            profile=profile,
+            serial=serial,
+            parts=found,
+            start=start,
+            end=end,
+            quirk=quirk,
+            read_by=names_of(self._settings.quirks.of_serial(self.name), quirk),
+        )
 
     async def get(self, attribute: Attribute) -> AttributeAnswer:
         """
@@ -214,25 +216,32 @@ class FieldClient:
         return _answer(relay, verified=relay.has_done(action))
 
     async def _open(self) -> MeterSession:
-        next_counter = None
+        security = self._security(None)
         if self._client != CLIENT_PUBLIC:
             seen = await read_counter(
-                address=self._address, client=self._client, name=self.name, settings=self._settings
+                address=self._address,
+                client=self._client,
+                name=self.name,
+                settings=self._settings,
+                security=lambda: security,
             )
-            next_counter = _rising(seen)
-        security = client_security(
-            client=self._client,
-            keys=self._keys,
-            system_title=self._settings.system_title,
-            next_counter=next_counter,
-            received_counter=-1,
-        )
+            security = self._security(_rising(seen))
         return await open_session(
             address=self._address,
             client=self._client,
             security=security,
             name=self.name,
             settings=self._settings,
+        )
+
+    def _security(self, next_counter: Callable[[], int] | None) -> Security | None:
+        return client_security(
+            client=self._client,
+            keys=self._keys,
+            system_title=self._settings.system_title,
+            next_counter=next_counter or _rising(0),
+            received_counter=-1,
+            quirk=self._settings.quirks.of_serial(self.name),
         )
 
     async def _serial(self, session: MeterSession) -> str:

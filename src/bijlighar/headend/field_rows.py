@@ -53,7 +53,7 @@ class ShownRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileAnswer:
-    """A profile of a meter; `quirk` names the quirk file that it was read by, empty for none."""
+    """A profile of a meter; `quirk` names the quirk files that it was read by, empty for none."""
 
     profile: str
     serial: str
@@ -83,6 +83,7 @@ def profile_answer(
     start: datetime | None,
     end: datetime | None,
     quirk: Quirk = NO_QUIRK,
+    read_by: str = "",
 ) -> ProfileAnswer:
     """
     Return the rows of buffers with start <= time < end, by time; several buffers are the event logs.
@@ -108,7 +109,7 @@ def profile_answer(
         serial=serial,
         columns=tuple(columns.values()),
         rows=tuple(ShownRow(time=row.time, cells={**empty, **row.cells}) for row in kept),
-        quirk=quirk.name,
+        quirk=read_by,
     )
 
 

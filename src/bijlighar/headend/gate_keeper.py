@@ -15,6 +15,7 @@ from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute, Method
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.headend import contact, gate, gate_store, keys_store
+from bijlighar.headend.access import client_security
 from bijlighar.headend.decode import clock_octets
 from bijlighar.headend.errors import AssociationRefused, ClosedGateStore, GateRefusal
 from bijlighar.headend.head_end import HeadEnd
@@ -27,7 +28,7 @@ from bijlighar.headend.model import (
     MeterKeys,
     RelayReading,
 )
-from bijlighar.headend.session import MeterSession, client_security, open_session
+from bijlighar.headend.session import MeterSession, open_session
 from bijlighar.headend.wording import words_of
 from bijlighar.storage.engine import Database
 
@@ -203,6 +204,7 @@ class GateKeeper:
             system_title=head_end.settings.system_title,
             next_counter=head_end.counters.source(meter=keys.serial, client=CLIENT_SETTING),
             received_counter=-1,
+            quirk=head_end.settings.quirks.of_serial(keys.serial),
         )
         session = await open_session(
             address=address,

@@ -17,7 +17,7 @@ from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, Method, result_name
 from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
-from bijlighar.dlms.security import KEY_OCTETS, wrap_key
+from bijlighar.dlms.security import wrap_key
 from bijlighar.dlms.upkeep import ImageName, ImageStatus, KeyId
 from bijlighar.headend import gate_store, keys_store
 from bijlighar.headend.errors import AccessRefused, GarbledAnswer, UnknownMeterKeys, WrongFirmware
@@ -87,7 +87,7 @@ async def change_keys(
 
 
 def _begin(keeper: GateKeeper, current: MeterKeys, *, now: datetime) -> MeterKeys:
-    new = replace(current, ek=os.urandom(KEY_OCTETS), ak=os.urandom(KEY_OCTETS), factory=False)
+    new = replace(current, ek=os.urandom(len(current.ek)), ak=os.urandom(len(current.ak)), factory=False)
     key = keeper.head_end.settings.key_encryption_key
     with keeper.store.write() as connection:
         keys_store.begin_change(connection, keys=new, key_encryption_key=key, now=now)

@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from bijlighar.base.errors import BijligharError
 from bijlighar.dlms.security import Security
 from bijlighar.headend import keys_store
+from bijlighar.headend.access import client_security
 from bijlighar.headend.counters import Counters
 from bijlighar.headend.errors import BrokenSettings, SealedKeys, UnknownMeterKeys
 from bijlighar.headend.model import CLIENT_READER, CLIENT_SETTING, HeadEndSettings, Lane, MeterKeys
 from bijlighar.headend.permits import Permits
-from bijlighar.headend.session import client_security
 from bijlighar.storage.engine import Database
 
 TITLE_OCTETS = 8
@@ -86,6 +86,14 @@ class HeadEnd:
         self._by_title[title] = keys
         return keys
 
+    def know_title(self, *, meter: str, title: bytes | None) -> None:
+        """Remember a title that a meter has proved and its keys do not name: it pushes under that."""
+        keys = self._keys.get(meter)
+        if title and keys is not None and title != keys.system_title:
+            if len(self._by_title) >= KEYS_REMEMBERED:
+                self._by_title.clear()
+            self._by_title[title] = keys
+
     def forget(self, meter: str) -> None:
         """Read the keys of a meter from the database again when they are next needed."""
         keys = self._keys.pop(meter, None)
@@ -99,6 +107,7 @@ class HeadEnd:
         Return how to speak with a meter as `client`.
 
         :raises UnknownMeterKeys: if the keys that it needs are absent.
+        :raises BrokenQuirk: if its quirk file cannot be used.
         """
         return client_security(
             client=client,
@@ -106,6 +115,7 @@ class HeadEnd:
             system_title=self.settings.system_title,
             next_counter=self.counters.source(meter=meter, client=client),
             received_counter=self._received.get((meter, client), -1),
+            quirk=self.settings.quirks.of_serial(meter),
         )
 
     def permit(

@@ -21,7 +21,8 @@ from bijlighar.headend.model import MeterKeys
 KEK_OCTETS = 32
 NONCE_OCTETS = 12
 TITLE_OCTETS = 8
-KEY_OCTETS = (16,)
+#: Keys of security suites 0 and 1, and of 2; which of them a meter wants is seen when it is spoken with.
+KEY_OCTETS = (16, 32)
 METERS_LIMIT = 1_000_000
 
 

@@ -97,7 +97,12 @@ class PushListener:
     def _store_many(self, waiting: Sequence[Taken]) -> list[RemoteProtocolError | None]:
         """Store pushes in one transaction and return, for each, why it was refused; None if it is stored."""
         with self._database.write() as connection:
-            return store_pushes(connection, pushes=waiting, now=self._clock.now())
+            return store_pushes(
+                connection,
+                pushes=waiting,
+                now=self._clock.now(),
+                quirks=self._head_end.settings.quirks,
+            )
 
     def _connection(self, peer: str) -> PushConnection:
         return PushConnection(

@@ -28,7 +28,7 @@ from bijlighar.headend.layout import (
     read_model,
 )
 from bijlighar.headend.model import FAMILIES, MeterAddress
-from bijlighar.headend.quirks import Access, Quirk, entries_back
+from bijlighar.headend.quirks import Access, Quirk, entries_back, names_of
 from bijlighar.headend.rules import Owed, closes_month
 from bijlighar.headend.session import Asked, MeterSession
 from bijlighar.headend.session_store import Schedule
@@ -197,7 +197,7 @@ class Collector:
             snapshots=shots,
             events=events,
             model=layout.model,
-            quirk=layout.quirk.name,
+            quirk=names_of(self._head_end.settings.quirks.of_serial(task.meter), layout.quirk),
             event_numbers=numbers,
             events_to=events_to,
             drift_s=drift_s,

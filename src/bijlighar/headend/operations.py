@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bijlighar.base.clock import Clock
 from bijlighar.headend import keys_store
+from bijlighar.headend.access import field_title
 from bijlighar.headend.call_in_exchange import CallInExchange
 from bijlighar.headend.clocks import synchronise_clocks
 from bijlighar.headend.collect import collect_due, rehearse_due
@@ -18,7 +19,6 @@ from bijlighar.headend.errors import GateRefusal, HeadEndError, RelayNotMoved, U
 from bijlighar.headend.field import (
     FieldClient,
     RelayAnswer,
-    field_title,
     keys_of_url,
     no_permit_needed,
     obey_authorisation,
@@ -39,7 +39,7 @@ from bijlighar.headend.orders import (
     verify_key_of,
 )
 from bijlighar.headend.quirks import Quirks
-from bijlighar.headend.quirks_file import read_folder as read_quirks
+from bijlighar.headend.quirks_file import read_files as read_quirks
 from bijlighar.headend.settings_document import SettingsDocument
 from bijlighar.headend.settings_file import read_document
 from bijlighar.headend.upkeep import (

@@ -12,9 +12,11 @@ from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.errors import Malformed
 from bijlighar.dlms.event import DataNotification, Notification
 from bijlighar.dlms.is15959 import FAMILY_NAMES, PUSH_ALERT, PUSH_PERIODIC
-from bijlighar.dlms.is15959_events import family_of, status_edges
+from bijlighar.dlms.is15959_events import STATUS_BITS, STATUS_BITS_COUNT, family_of, status_edges
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend.push_store import PushState
+from bijlighar.headend.quirks import ADVICE
+from bijlighar.headend.quirks_access import StatusWordQuirk
 from bijlighar.headend.registration import REGISTRATION_SETUP, Registration, read_registration
 from bijlighar.readings.model import MeterEvent
 
@@ -53,6 +55,10 @@ KINDS: Mapping[bytes, PushKind] = MappingProxyType(
     }
 )
 SETUP_OCTETS = 6
+#: The bits of the status word that mean nothing; bit 0 is the highest.
+_UNKNOWN_BITS = sum(
+    1 << STATUS_BITS_COUNT - 1 - bit for bit in range(STATUS_BITS_COUNT) if bit not in STATUS_BITS
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,16 +127,19 @@ def _rows(body: bytes) -> bytes | None:
     return found[0] if len(found) == 1 else None
 
 
-def alert_events(*, meter: str, alert: Alert, state: PushState, now: datetime) -> tuple[MeterEvent, ...]:
+def alert_events(
+    *, meter: str, alert: Alert, state: PushState, now: datetime, quirk: StatusWordQuirk | None = None
+) -> tuple[MeterEvent, ...]:
     """
     Return the events that an alert tells: the edges of its status word against the word before.
 
     The bits are standing states, so a bit that stays set is no new event, and an alert that is older than the word
-    we have (a meter sends again what it was not thanked for) tells nothing.
+    we have (a meter sends again what it was not thanked for) tells nothing. Words are kept as the meter sends them
+    and numbered by `quirk` when they are compared: a quirk file that is written later makes no edges by itself.
     """
-    if _order(alert.at, alert.number, now) <= _order_of(state):
+    word = _numbered(alert.word, quirk)
+    if word is None or _order(alert.at, alert.number, now) <= _order_of(state):
         return ()
-    before = BitString(octets=state.word, bits=state.word_bits) if state.word_bits else None
     return tuple(
         MeterEvent(
             meter=meter,
@@ -141,8 +150,44 @@ def alert_events(*, meter: str, alert: Alert, state: PushState, now: datetime) -
             received_at=now,
             detail={"status_word": alert.word.octets.hex()},
         )
-        for code in status_edges(before, alert.word)
+        for code in status_edges(_word_before(state, quirk), word)
     )
+
+
+def wrong_length(alert: Alert, quirk: StatusWordQuirk | None = None) -> str:
+    """Return that an alert's status word cannot be read, with advice; empty if it can."""
+    if _numbered(alert.word, quirk) is not None:
+        return ""
+    bits = STATUS_BITS_COUNT if quirk is None else quirk.bits
+    return f"the status word has {alert.word.bits} bits, not {bits}; {ADVICE}"
+
+
+def strange_bits(*, alert: Alert, state: PushState, quirk: StatusWordQuirk | None = None) -> str:
+    """Return which bits an alert has set anew that the standard does not know, with advice; empty if none."""
+    word, before = _numbered(alert.word, quirk), _word_before(state, quirk)
+    risen = 0 if word is None else _as_number(word) & ~(0 if before is None else _as_number(before))
+    strange = risen & _UNKNOWN_BITS
+    if not strange:
+        return ""
+    bits = [str(bit) for bit in range(STATUS_BITS_COUNT) if strange >> STATUS_BITS_COUNT - 1 - bit & 1]
+    return f"bits {', '.join(bits)} of the status word mean nothing by the standard; {ADVICE}"
+
+
+def _as_number(word: BitString) -> int:
+    return int.from_bytes(word.octets, "big")
+
+
+def _word_before(state: PushState, quirk: StatusWordQuirk | None) -> BitString | None:
+    if not state.word_bits:
+        return None
+    return _numbered(BitString(octets=state.word, bits=state.word_bits), quirk)
+
+
+def _numbered(word: BitString, quirk: StatusWordQuirk | None) -> BitString | None:
+    """Return a word as the standard numbers its bits, None if it is not as long as it must be."""
+    if word.bits != (STATUS_BITS_COUNT if quirk is None else quirk.bits):
+        return None
+    return word if quirk is None else quirk.standard(word)
 
 
 def state_after(*, alert: Alert, counter: int, state: PushState) -> PushState:

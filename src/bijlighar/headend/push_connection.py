@@ -3,14 +3,22 @@
 from collections.abc import Awaitable, Callable
 
 from bijlighar.dlms import push
-from bijlighar.dlms.errors import LocalProtocolError, RemoteProtocolError, Truncated, Unprotected
+from bijlighar.dlms.errors import (
+    LocalProtocolError,
+    RemoteProtocolError,
+    Truncated,
+    Unprotected,
+    WrongKey,
+)
 from bijlighar.dlms.push import Pushed
-from bijlighar.dlms.security import Security
+from bijlighar.dlms.security import KEY_OCTETS_OF_SUITE, Security
+from bijlighar.headend.errors import BrokenQuirk
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import MeterKeys
 from bijlighar.headend.push_bodies import read_body
 from bijlighar.headend.push_places import Taken
 from bijlighar.headend.push_storer import PushStorer
+from bijlighar.headend.quirks import ADVICE
 
 #: Told of a push that is refused: (sender, why, frame).
 Refuse = Callable[[str, RemoteProtocolError, bytes], Awaitable[None]]
@@ -60,14 +68,27 @@ class PushConnection:
         self._keys = self._head_end.keys_of_title(title) if title else None
         if self._keys is None:
             return None
+        suite = self._suite(self._keys.serial)
+        if not len(self._keys.ek) == len(self._keys.ak) == KEY_OCTETS_OF_SUITE[suite]:
+            raise WrongKey(
+                f"the keys of meter {self._keys.serial} are not of security suite {suite}; {ADVICE}"
+            )
         return Security(
             ciphered=True,
             own_title=self._head_end.settings.system_title,
             peer_title=title,
             ek=self._keys.ek,
             ak=self._keys.ak,
+            suite=suite,
             next_counter=_never,
         )
+
+    def _suite(self, serial: str) -> int:
+        """Return the security suite of a meter; that its quirk file is broken keeps no last gasp out."""
+        try:
+            return self._head_end.settings.quirks.of_serial(serial).access.suite
+        except BrokenQuirk:
+            return 0
 
     async def _refuse(self, problem: RemoteProtocolError) -> None:
         frame = self._receiver.last_frame or self._unread

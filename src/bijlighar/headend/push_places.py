@@ -10,10 +10,20 @@ from bijlighar.base.period import epoch_seconds
 from bijlighar.dlms.errors import RemoteProtocolError, Replayed
 from bijlighar.headend import modem_store, push_kinds_store, push_store, session_store
 from bijlighar.headend.decode import block_delivery, snapshots
-from bijlighar.headend.errors import UnexpectedLayout
+from bijlighar.headend.errors import BrokenQuirk, UnexpectedLayout
 from bijlighar.headend.layout import Layout
-from bijlighar.headend.push_bodies import Alert, Body, Periodic, PushKind, alert_events, state_after
+from bijlighar.headend.push_bodies import (
+    Alert,
+    Body,
+    Periodic,
+    PushKind,
+    alert_events,
+    state_after,
+    strange_bits,
+    wrong_length,
+)
 from bijlighar.headend.push_store import PushState
+from bijlighar.headend.quirks import LONE_MODEL, NO_QUIRKS, Quirks
 from bijlighar.headend.registration import FactKind, Registration
 from bijlighar.readings import operations as readings
 from bijlighar.readings.model import MeterEvent, RegisterKind
@@ -39,9 +49,13 @@ class _Unplaced(Exception):
 
 
 def store_pushes(
-    connection: Connection, *, pushes: Sequence[Taken], now: datetime
+    connection: Connection, *, pushes: Sequence[Taken], now: datetime, quirks: Quirks = NO_QUIRKS
 ) -> list[RemoteProtocolError | None]:
-    """Store pushes in order, and return for each why it was refused, None if it is stored."""
+    """
+    Store pushes in order, and return for each why it was refused, None if it is stored.
+
+    Alerts that cannot be read, for want of a quirk file or by a broken one, wait: their word is not taken for seen.
+    """
     refusals: list[RemoteProtocolError | None] = []
     events: list[MeterEvent] = []
     states = push_store.hold(connection, meters={taken.meter for taken in pushes})
@@ -57,8 +71,8 @@ def store_pushes(
             )
             continue
         if isinstance(taken.body, Alert):
-            events += alert_events(meter=taken.meter, alert=taken.body, state=state, now=now)
-            after = state_after(alert=taken.body, counter=taken.counter, state=state)
+            told, after = _alert(connection, taken, taken.body, state=state, now=now, quirks=quirks)
+            events += told
         elif taken.counter == state.counter:
             after = replace(state, repeated=state.repeated + 1)
         else:
@@ -69,6 +83,39 @@ def store_pushes(
     push_store.write(connection, states=heard.values(), now=now)
     readings.append_events(connection, events=events, now=now)
     return refusals
+
+
+def _alert(
+    connection: Connection, taken: Taken, alert: Alert, *, state: PushState, now: datetime, quirks: Quirks
+) -> tuple[tuple[MeterEvent, ...], PushState]:
+    """Return the events of an alert and what is known of the meter's pushes after it; count what is strange in it."""
+
+    def model() -> str:
+        known = session_store.layout_of(connection, meter=taken.meter)
+        return f"{LONE_MODEL}{taken.meter}" if known is None else known[0]
+
+    told: tuple[MeterEvent, ...] = ()
+    # A word that cannot be read is not taken for seen: what stands in it is told when it can.
+    after = replace(state, counter=taken.counter, received=state.received + 1)
+    try:
+        quirk = quirks.status_word_of(serial=taken.meter, model=model)
+        why = wrong_length(alert, quirk)
+    except BrokenQuirk as problem:
+        quirk, why = None, str(problem)
+    if not why:
+        told = alert_events(meter=taken.meter, alert=alert, state=state, now=now, quirk=quirk)
+        after = state_after(alert=alert, counter=taken.counter, state=state)
+        why = strange_bits(alert=alert, state=state, quirk=quirk)
+    if why:
+        push_kinds_store.count(
+            connection,
+            meter=taken.meter,
+            kind=PushKind.ALERT.value,
+            why_unplaced=why,
+            body=alert.word.octets,
+            now=now,
+        )
+    return told, after
 
 
 def _place(connection: Connection, taken: Taken, *, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Where models of meters differ from the standard, as values: which model a quirk is of, and what it changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from itertools import takewhile
 from bijlighar.dlms import is15959
 from bijlighar.dlms.obis import Obis
 from bijlighar.headend.errors import BrokenQuirk
+from bijlighar.headend.quirks_access import PLAIN_ACCESS, AccessQuirk, StatusWordQuirk
 
 SEPARATOR = " / "
 #: How the model of a meter without a readable name plate is called: by the meter itself.
@@ -96,6 +97,7 @@ class Quirk:
 
     mark: the name and a digest of the text, so that a layout read under an older text is read again.
     counter: where the meter keeps its invocation counters; max_pdu: the longest APDU that it can send [octets].
+    access: what else is other before it has told its model; status_word: how it numbers the bits of that word.
     scalers: power of ten and DLMS unit by OBIS code, over what the meter tells.
     events: the code of IS 15959 by the maker's own.
     """
@@ -105,6 +107,8 @@ class Quirk:
     match: Match = Match()
     counter: Obis | None = None
     max_pdu: int | None = None
+    access: AccessQuirk = PLAIN_ACCESS
+    status_word: StatusWordQuirk | None = None
     profiles: Mapping[str, ProfileQuirk] = field(default_factory=dict)
     scalers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     events: Mapping[int, int] = field(default_factory=dict)
@@ -131,6 +135,16 @@ class Quirk:
 
 
 NO_QUIRK = Quirk()
+
+
+def names_of(*quirks: Quirk) -> str:
+    """
+    Return the names of the quirk files that a meter was read by, each once.
+
+    >>> names_of(Quirk(name="way-in"), NO_QUIRK, Quirk(name="rows"), Quirk(name="rows"))
+    'way-in, rows'
+    """
+    return ", ".join(dict.fromkeys(quirk.name for quirk in quirks if quirk.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +187,19 @@ class Quirks:
                     f"meter {serial} is not read until its quirk file is mended: {self.broken[name]}"
                 )
         return self._one([quirk for quirk in self.files if quirk.match.has_serial(serial)], f"meter {serial}")
+
+    def status_word_of(self, *, serial: str, model: Callable[[], str]) -> StatusWordQuirk | None:
+        """
+        Return how a meter numbers the bits of its status word, None: as the standard does.
+
+        `model` is asked only where a file could be of it.
+
+        :raises BrokenQuirk: if its file cannot be used, or two files are of it.
+        """
+        if not self:
+            return None
+        own = self.of_serial(serial).status_word
+        return own if own is not None else self.of_model(model()).status_word
 
     @staticmethod
     def _one(found: Sequence[Quirk], whose: str) -> Quirk:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, DataAccess, Method, Selection, result_name
+from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import (
     ActionRequest,
     ActionResult,
@@ -22,29 +23,16 @@ from bijlighar.dlms.event import (
     SetRequest,
     SetResult,
 )
-from bijlighar.dlms.security import Mechanism, Security
+from bijlighar.dlms.security import Control, Security
 from bijlighar.dlms.session import Association, Framing, Role
 from bijlighar.headend import call_in_session, serial_line, tcp
-from bijlighar.headend.errors import (
-    AccessRefused,
-    GarbledAnswer,
-    HeadEndError,
-    UnknownMeterKeys,
-)
+from bijlighar.headend.access import client_address, meter_address
+from bijlighar.headend.errors import AccessRefused, GarbledAnswer, HeadEndError, MeterSilent
 from bijlighar.headend.errors import (
     AssociationRefused as MeterRefused,
 )
-from bijlighar.headend.model import (
-    CLIENT_PUBLIC,
-    CLIENT_READER,
-    CLIENT_SETTING,
-    HeadEndSettings,
-    MeterAddress,
-    MeterKeys,
-    RelayReading,
-    TransportKind,
-)
-from bijlighar.headend.quirks import ADVICE
+from bijlighar.headend.model import HeadEndSettings, MeterAddress, RelayReading, TransportKind
+from bijlighar.headend.quirks import ADVICE, Quirks
 from bijlighar.headend.tcp import MeterLink
 
 MAX_PDU = 65_535
@@ -83,6 +71,12 @@ class MeterSession:
         """Return the last counter of the meter's that held, -1 if none did."""
         return self._link.association.received_counter
 
+    @property
+    def proven_title(self) -> bytes | None:
+        """Return the meter's system title, None where no tag has vouched for it."""
+        association = self._link.association
+        return association.peer_title if association.received_counter >= 0 else None
+
     async def associate(self) -> None:
         """
         Open the association; with HLS both sides have proved themselves afterwards.
@@ -97,9 +91,11 @@ class MeterSession:
                 why = f"diagnostic {answer.diagnostic}"
                 if answer.failure is not None:
                     why = f"{why}, {answer.failure.text}"
-                raise MeterRefused(
+                refused = MeterRefused(
                     f"meter {self._name} refuses the association ({why}); check client, password and keys"
                 )
+                refused.counter = None if answer.failure is None else answer.failure.counter
+                raise refused
             case _:
                 raise MeterRefused(f"meter {self._name} refuses the association: {_failure(answer)}")
 
@@ -169,8 +165,9 @@ class MeterSession:
         """
         Invoke a method and return the meter's result code, 0 for success.
 
-        :raises AccessRefused: if the meter answers with a failure of the service.
+        :raises AccessRefused: if the meter answers with a failure of the service, or our messages have no tag.
         """
+        self._check_tagged()
         answer = await self._link.exchange(ActionRequest(method=method, parameters=parameters))
         if not isinstance(answer, ActionResult):
             raise self._refusal("an action", answer)
@@ -180,8 +177,9 @@ class MeterSession:
         """
         Write an attribute with A-XDR octets.
 
-        :raises AccessRefused: if the meter does not take it.
+        :raises AccessRefused: if the meter does not take it, or our messages have no tag.
         """
+        self._check_tagged()
         answer = await self._link.exchange(SetRequest(attribute=attribute, data=data))
         if not isinstance(answer, SetResult):
             raise self._refusal("a setting", answer)
@@ -222,6 +220,14 @@ class MeterSession:
         """Close the connection."""
         self._link.close()
 
+    def _check_tagged(self) -> None:
+        security = self._link.association.security
+        if not (security.ciphered and security.control & Control.AUTHENTICATED):
+            raise AccessRefused(
+                f"meter {self._name} is spoken with in messages without a tag, which are for reading alone; "
+                "nothing was sent"
+            )
+
     def _data_of(self, attribute: Attribute, result: GetResult) -> bytes | None:
         if result.error is None and result.data is not None:
             return result.data
@@ -236,62 +242,51 @@ class MeterSession:
         return AccessRefused(f"meter {self._name} refuses {what}: {_failure(answer)}")
 
 
-def client_security(
-    *,
-    client: int,
-    keys: MeterKeys | None,
-    system_title: bytes,
-    next_counter: Callable[[], int] | None,
-    received_counter: int,
-) -> Security | None:
-    """
-    Return how `client` proves itself and ciphers, None for the public client.
-
-    :raises UnknownMeterKeys: if a secret that this client needs is absent.
-    """
-    if client == CLIENT_PUBLIC:
-        return None
-    if keys is None:
-        raise UnknownMeterKeys("this client needs the meter's keys; give a keys file or store the keys first")
-    if client == CLIENT_READER and keys.lls is None:
-        raise UnknownMeterKeys(f"the keys of meter {keys.serial} hold no password for the reading client")
-    if client not in (CLIENT_READER, CLIENT_SETTING):
-        raise UnknownMeterKeys(f"client {client} is none of 16 (public), 32 (reading) and 48 (setting)")
-    return Security(
-        mechanism=Mechanism.LLS if client == CLIENT_READER else Mechanism.HLS5,
-        secret=keys.lls or b"" if client == CLIENT_READER else b"",
-        ciphered=True,
-        own_title=system_title,
-        peer_title=keys.system_title,
-        ek=keys.ek,
-        ak=keys.ak,
-        next_counter=next_counter,
-        received_counter=received_counter,
-    )
-
-
 async def open_session(
     *, address: MeterAddress, client: int, security: Security | None, name: str, settings: HeadEndSettings
 ) -> MeterSession:
     """
     Open the connection and the association; the caller closes the session.
 
-    :raises HeadEndError: if the meter cannot be reached, is silent or refuses.
+    The meter is called as its quirk file says; where none is of it and it does not let us in, the error says that
+    one may be wanted.
+
+    :raises HeadEndError: if the meter cannot be reached, is silent or refuses, or its quirk file cannot be used.
     :raises RemoteProtocolError: if it breaks the protocol.
     """
+    quirk = settings.quirks.of_serial(name)
+    called = meter_address(quirk, address)
 
     def association() -> Association:
         return Association(
             role=Role.CLIENT,
-            client=client,
-            server=address.server,
-            framing=Framing.HDLC if address.kind in HDLC_WAYS else Framing.WRAPPER,
-            physical=address.physical,
+            client=client_address(quirk, client),
+            server=called.server,
+            framing=Framing.HDLC if called.kind in HDLC_WAYS else Framing.WRAPPER,
+            physical=called.physical,
+            address_octets=quirk.access.address_octets,
             security=security,
             randomness=os.urandom,
-            max_pdu=settings.quirks.of_serial(name).max_pdu or MAX_PDU,
+            max_pdu=quirk.max_pdu or MAX_PDU,
         )
 
+    try:
+        return await _open(
+            address=called, association=association, security=security, name=name, settings=settings
+        )
+    except (MeterRefused, MeterSilent, RemoteProtocolError) as problem:
+        problem.args = (f"{problem}; {_advice(settings.quirks, name)}",)
+        raise
+
+
+async def _open(
+    *,
+    address: MeterAddress,
+    association: Callable[[], Association],
+    security: Security | None,
+    name: str,
+    settings: HeadEndSettings,
+) -> MeterSession:
     if address.kind is TransportKind.CALL_IN:
         link = await call_in_session.associate_over(
             address=address,
@@ -316,6 +311,14 @@ async def open_session(
         link.abort()
         raise
     return session
+
+
+def _advice(quirks: Quirks, serial: str) -> str:
+    """Return what the quirk files have to do with a meter that does not let us in."""
+    quirk = quirks.of_serial(serial)
+    if quirk.name:
+        return f"it was called by the quirk file {quirk.name}.toml"
+    return f"no quirk file here is of the serial number {serial}; {ADVICE}" if quirks else ADVICE
 
 
 def _failure(answer: Event) -> str:

@@ -176,6 +176,14 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
         "dlms.forged": Words(
             hi="मीटर का उत्तर रास्ते में बदला गया है", en="the meter's answer was altered on its way"
         ),
+        "dlms.tag-damaged": Words(
+            hi="मीटर के उत्तर की जाँच-मुहर रास्ते में बिगड़ गई",
+            en="the check tag of the meter's answer was damaged on its way",
+        ),
+        "dlms.announced-too-long": Words(
+            hi="इस पते से इतना लंबा संदेश घोषित हुआ जितना कोई मीटर नहीं भेजता",
+            en="a longer message is announced at this address than any meter sends",
+        ),
         "dlms.wrong-key": Words(
             hi="मीटर का उत्तर दर्ज कुंजी से नहीं खुलता", en="the meter's answer does not open with the stored key"
         ),

@@ -34,6 +34,7 @@ from bijlighar.simulator.state import (
     unpacked,
 )
 from bijlighar.simulator.statusword import log_of
+from bijlighar.simulator.ways import STANDARD, Way, way_of
 from bijlighar.simulator.wiring import DAY_S, IST_OFFSET_S, Measured, Seconds, Wiring, day_of, midnight_s
 
 Whole = NDArray[np.int64]
@@ -316,6 +317,10 @@ class LiveTown:
     def has_fault(self, device: int, name: str) -> bool:
         """Return whether a fault is on at a meter."""
         return bool(self.state.faults[FAULTS.index(name), device])
+
+    def way(self, device: int) -> Way:
+        """Return how a meter is called."""
+        return way_of(device) if self.has_fault(device, "other_access") else STANDARD
 
     def set_fault(self, device: int, name: str, *, on: bool) -> None:
         """

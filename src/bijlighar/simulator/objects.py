@@ -7,7 +7,6 @@ import numpy as np
 
 from bijlighar.base.period import epoch_seconds, moment_of
 from bijlighar.dlms import axdr, clock, cosem, is15959, upkeep
-from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, ByEntry, ByRange, DataAccess, Selection
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import ActionRequest, ActionResult, GetRequest, GetResult, SetRequest, SetResult
@@ -30,7 +29,6 @@ from bijlighar.simulator.rows import (
     Table,
 )
 from bijlighar.simulator.state import CONTROL_MODE, FAMILIES
-from bijlighar.simulator.statusword import STATUS_WORD_BITS
 from bijlighar.simulator.upkeep import Upkeep
 from bijlighar.simulator.wiring import DAY_S
 
@@ -188,7 +186,10 @@ class MeterObjects:
         return self._live.settings.get(device.index, attribute)
 
     def _read(self, device: Device, client: int, attribute: Attribute, selection: Selection | None) -> bytes:
-        obis, index = attribute.obis, attribute.index
+        index, counted = attribute.index, self._live.way(device.index).standard_counter(attribute.obis)
+        if counted is None:
+            raise _Refusal(DataAccess.OBJECT_UNDEFINED)
+        obis = counted
         if client == is15959.PUBLIC and obis not in _OPEN and obis not in _COUNTERS:
             raise _Refusal(DataAccess.READ_WRITE_DENIED)
         if attribute.class_id == PROFILE:
@@ -311,7 +312,7 @@ class MeterObjects:
         live = self._live
         kept, shown = live.state.status_word[device.index].tobytes(), live.settings.event_filter(device.index)
         word = bytes(octet & mask for octet, mask in zip(kept, shown, strict=True))
-        return axdr.bit_string(BitString(octets=word, bits=STATUS_WORD_BITS))
+        return axdr.bit_string(live.way(device.index).status_word(word))
 
     _DATA: Mapping[Obis, Callable[["MeterObjects", Device, Obis], bytes]] = {
         **dict.fromkeys(_COUNTERS, _counter),

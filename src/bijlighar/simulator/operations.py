@@ -93,6 +93,10 @@ FAULT_WORDS: Mapping[str, Words] = MappingProxyType(
             hi="एक ही मॉडम पर: एक समय में चार कनेक्शन",
             en="shares one modem with the others, four connections at a time",
         ),
+        "other_access": Words(
+            hi="दूसरे ढंग से खुलता है: प्रमाणीकरण, पता, गणक या स्थिति-शब्द अलग",
+            en="is called otherwise: mechanism, password, addresses, counters or status word, by its place",
+        ),
     }
 )
 

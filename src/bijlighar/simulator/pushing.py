@@ -12,13 +12,11 @@ import socket
 
 from bijlighar.base.period import moment_of
 from bijlighar.dlms import axdr, clock, push
-from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.event import DataNotification
 from bijlighar.dlms.is15959 import PUSH_ALERT
 from bijlighar.dlms.security import Security
 from bijlighar.simulator.livetown import LiveTown
 from bijlighar.simulator.memory import FAILED, SENT, PendingPush
-from bijlighar.simulator.statusword import STATUS_WORD_BITS
 
 #: Seconds between the tries of one alert; when they are used up it is given up.
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -31,20 +29,22 @@ DATAGRAMS, DATAGRAM_PAUSE_S = 3, 0.05
 
 def alert(live: LiveTown, pending: PendingPush) -> bytes:
     """Return the frame of an alert: device id, push setup, clock, event status word."""
-    device = live.town.devices[pending.device]
+    device, way = live.town.devices[pending.device], live.way(pending.device)
     body = axdr.structure(
         axdr.octet_string(device.serial.encode()),
         axdr.octet_string(PUSH_ALERT.octets),
         axdr.octet_string(
             clock.encode(moment_of(pending.at), deviation=clock.Deviation(device.deviation_minutes))
         ),
-        axdr.bit_string(BitString(octets=pending.status_word, bits=STATUS_WORD_BITS)),
+        axdr.bit_string(way.status_word(pending.status_word)),
     )
+    ek, ak = way.keys(device.encryption_key, device.authentication_key)
     security = Security(
         ciphered=True,
-        own_title=device.system_title,
-        ek=device.encryption_key,
-        ak=device.authentication_key,
+        own_title=way.title(device),
+        ek=ek,
+        ak=ak,
+        suite=way.suite,
         next_counter=lambda: live.next_counter(pending.device),
     )
     return push.encode(DataNotification(data=body, long_invoke=pending.sequence), security=security)

@@ -191,9 +191,13 @@ class MeterConnection(asyncio.Protocol):
             number=self._meters.sessions,
             gateway=self._gateway,
         )
+        way = self._meters.live.way(self._device)
         self._association = Association(
             role=Role.SERVER,
+            server=way.server,
             framing=self._meters.framing,
+            physical=way.physical,
+            address_octets=way.address_octets,
             security_for=self._security_for,
             randomness=os.urandom,
         )
@@ -261,7 +265,7 @@ class MeterConnection(asyncio.Protocol):
 
     def _answer(self, association: Association, event: Event) -> bytes:
         answer: Event
-        objects, device, client = self._meters.objects, self._device, association.client
+        objects, device, client = self._meters.objects, self._device, self._client(association)
         if isinstance(event, GetRequest):
             answer = objects.get(device, client, event)
         elif isinstance(event, GetListRequest):
@@ -299,27 +303,37 @@ class MeterConnection(asyncio.Protocol):
     def _note_counter(self, association: Association) -> None:
         counter = association.received_counter
         if counter >= 0:
-            self._meters.live.note_received(self._device, association.client, counter)
+            self._meters.live.note_received(self._device, self._client(association), counter)
 
-    def _security_for(self, client: int) -> Security | None:
+    def _client(self, association: Association) -> int:
+        """Return the client that speaks, whatever its address."""
+        return self._meters.live.way(self._device).client(association.client) or association.client
+
+    def _security_for(self, address: int) -> Security | None:
+        live, index = self._meters.live, self._device
+        way = live.way(index)
+        client = way.client(address)
         if client == PUBLIC:
             return Security()
         if client not in (READER, SETTING):
             return None
-        live, index = self._meters.live, self._device
-        device = live.town.devices[index]
-        key, authentication_key = self._meters.objects.upkeep.keys(device, client)
+        device, reads = live.town.devices[index], client == READER
+        key, authentication_key = way.keys(*self._meters.objects.upkeep.keys(device, client))
         if live.has_fault(index, "wrong_key"):
             key = bytes(octet ^ 0x5A for octet in key)
         return Security(
-            mechanism=Mechanism.LLS if client == READER else Mechanism.HLS5,
-            secret=device.reader_secret if client == READER else device.setting_key,
-            ciphered=True,
-            own_title=device.system_title,
+            mechanism=way.mechanism if reads else Mechanism.HLS5,
+            secret=way.password(device.reader_secret) if reads else device.setting_key,
+            ciphered=way.ciphers_reading or not reads,
+            own_title=way.title(device),
             ek=key,
             ak=authentication_key,
             next_counter=lambda: live.next_counter(index),
             received_counter=live.received_counter(index, client),
+            suite=way.suite,
+            challenge_octets=way.challenge_octets if reads else None,
+            answer_control=way.answers_reading if reads else None,
+            accept_unauthenticated=reads and way.answers_reading is not None,
         )
 
 

@@ -48,6 +48,7 @@ FAULTS = (
     "reboot",
     "other_firmware",
     "shared_modem",
+    "other_access",
 )
 
 Whole = NDArray[np.int64]

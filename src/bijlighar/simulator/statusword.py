@@ -1,9 +1,8 @@
 """What an event does to a meter's event status word, and in which log it stands."""
 
-from bijlighar.dlms.is15959_events import BIT_OF_EVENT, EVENTS, STATUS_BITS_COUNT, family_of
+from bijlighar.dlms.is15959_events import BIT_OF_EVENT, EVENTS, family_of
 from bijlighar.simulator.errors import ControlRefused
 
-STATUS_WORD_BITS = STATUS_BITS_COUNT
 LAST_GASP, FIRST_BREATH = 85, 86
 #: A power failure and its end show in the status word as last gasp and first breath.
 _SHOWN_AS = {101: LAST_GASP, 102: FIRST_BREATH}
