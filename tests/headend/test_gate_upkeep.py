@@ -9,7 +9,7 @@ import pytest
 
 from bijlighar.dlms import upkeep
 from bijlighar.dlms.cosem import Method
-from bijlighar.headend import gate, gate_store, gate_upkeep
+from bijlighar.headend import gate, gate_keys, gate_store, gate_upkeep
 from bijlighar.headend.errors import GateRefusal, MeterSilent, UnknownMeterKeys, WrongFirmware
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
 from bijlighar.headend.gate_upkeep import Firmware
@@ -55,9 +55,7 @@ def granted_firmware(keeper: GateKeeper, serial: str, firmware: Firmware = NEW) 
 
 def change(keeper: GateKeeper, town: GatedTown, serial: str, order_id: str) -> None:
     run(
-        gate_upkeep.change_keys(
-            keeper, order_id=order_id, serial=serial, address=town.address(serial), now=NOW
-        )
+        gate_keys.change_keys(keeper, order_id=order_id, serial=serial, address=town.address(serial), now=NOW)
     )
 
 

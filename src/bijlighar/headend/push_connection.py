@@ -7,6 +7,7 @@ from bijlighar.dlms.errors import LocalProtocolError, RemoteProtocolError, Trunc
 from bijlighar.dlms.push import Pushed
 from bijlighar.dlms.security import Security
 from bijlighar.headend.head_end import HeadEnd
+from bijlighar.headend.keys import push_keys
 from bijlighar.headend.model import MeterKeys
 from bijlighar.headend.push_bodies import read_body
 from bijlighar.headend.push_places import Taken
@@ -60,12 +61,13 @@ class PushConnection:
         self._keys = self._head_end.keys_of_title(title) if title else None
         if self._keys is None:
             return None
+        ek, ak = push_keys(self._keys)
         return Security(
             ciphered=True,
             own_title=self._head_end.settings.system_title,
             peer_title=title,
-            ek=self._keys.ek,
-            ak=self._keys.ak,
+            ek=ek,
+            ak=ak,
             next_counter=_never,
         )
 

@@ -308,12 +308,13 @@ class MeterConnection(asyncio.Protocol):
             return None
         live, index = self._meters.live, self._device
         device = live.town.devices[index]
-        key, authentication_key = self._meters.objects.upkeep.keys(device, client)
+        upkeep = self._meters.objects.upkeep
+        key, authentication_key = upkeep.keys(device, client)
         if live.has_fault(index, "wrong_key"):
             key = bytes(octet ^ 0x5A for octet in key)
         return Security(
             mechanism=Mechanism.LLS if client == READER else Mechanism.HLS5,
-            secret=device.reader_secret if client == READER else device.setting_key,
+            secret=upkeep.secret(device, client),
             ciphered=True,
             own_title=device.system_title,
             ek=key,
