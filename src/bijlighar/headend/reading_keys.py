@@ -154,7 +154,7 @@ class _Work:
         await self._tell(is_good=True)
 
     async def _look(self) -> None:
-        """Speak with the meter by the keys that it is known to have, or else by the new ones: then they are its own."""
+        """Speak with the meter by the keys that it is known to have, or by the new ones: then they are its own."""
         problems = await contact.prepare(
             self.head_end, meters={self.serial: self.address}, client=CLIENT_READER
         )
