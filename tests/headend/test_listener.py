@@ -208,6 +208,18 @@ class TestQuarantine:
         assert events(database) == []
         assert codes(database) == {"dlms.wrong-key": 1}
 
+    def test_takes_what_keys_of_its_own_have_sealed_where_the_reading_keys_were_changed(
+        self, database: Database, head_end: HeadEnd, meter: Meter
+    ):
+        old = meter.keys
+        new = replace(old, ek=b"N" * 16, ak=b"M" * 16, push_ek=old.ek, push_ak=old.ak)
+        with database.write() as connection:
+            operations.store_keys(connection, keys=[new], key_encryption_key=KEY_ENCRYPTION_KEY, now=NOW)
+
+        push_all(database, head_end, (meter.alert((MAGNET,), NOW),))
+
+        assert counts(database) == (1, 0, 0)
+
     def test_holds_an_old_counter(self, database: Database, head_end: HeadEnd, meter: Meter):
         recorded = meter.alert((MAGNET,), NOW)
         meter.pushed = 50
