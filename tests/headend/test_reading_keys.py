@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,12 +19,16 @@ from bijlighar.headend.errors import (
     AssociationRefused,
     GateAway,
     GateRefusal,
+    HeadEndError,
     KeyChangeOpen,
     KeysNotTaken,
+    MeterSilent,
     UnknownMeterKeys,
 )
-from bijlighar.headend.gate_keeper import KeptSession
+from bijlighar.headend.gate_client import RemoteGate
+from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
 from bijlighar.headend.gate_wire import Told
+from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.keys import push_keys
 from bijlighar.headend.model import SESSION_OK, Ceilings, ControlAction, GateCode, MeterKeys
 from bijlighar.headend.operations import begin_reading_change, change_reading, collect_due, store_keys
@@ -37,7 +43,7 @@ BOTH = pytest.mark.parametrize("action", [KEYS, SECRET])
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedTown]:
-    with GatedTown(tmp_path_factory.mktemp("reading"), meters=150) as running:
+    with GatedTown(tmp_path_factory.mktemp("reading"), meters=200) as running:
         running.gate.kill()  # each test has a gate of its own
         yield running
 
@@ -227,6 +233,81 @@ class TestChangeReading:
         with place.database.read() as connection:
             rows = queries.sessions(connection, limit=10)
         assert [(row.meter, row.outcome) for row in rows] == [(place.serial, SESSION_OK)]
+
+
+class Died(RuntimeError):
+    """The process is no more."""
+
+
+class TestBrokenOff:
+    """Both may die before or after each thing that lasts; whoever comes after finds a meter to speak with."""
+
+    def break_off(self, monkeypatch: pytest.MonkeyPatch, of: type, name: str, *, when: str, death: Exception):
+        """Die once, before or after something is done."""
+        real, is_over = getattr(of, name), False
+
+        def die(moment: str) -> None:
+            nonlocal is_over
+            if moment == when and not is_over:
+                is_over = True
+                raise death
+
+        async def awaited(*args: object, **named: object) -> object:
+            die("before")
+            found = await real(*args, **named)
+            die("after")
+            return found
+
+        def called(*args: object, **named: object) -> object:
+            die("before")
+            found = real(*args, **named)
+            die("after")
+            return found
+
+        monkeypatch.setattr(of, name, awaited if inspect.iscoroutinefunction(real) else called)
+
+    @BOTH
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize(
+        ("of", "name"),
+        [
+            (RemoteGate, "grant"),
+            (RemoteGate, "send_reading_change"),
+            (RemoteGate, "read_back"),
+            (HeadEnd, "settle"),
+            (GateKeeper, "use"),
+            (KeptSession, "perform"),
+            (KeptSession, "put"),
+            (KeptSession, "release"),
+        ],
+    )
+    def test_goes_on_and_locks_nobody_out(
+        self,
+        place: GatedReading,
+        monkeypatch: pytest.MonkeyPatch,
+        action: ControlAction,
+        of: type,
+        name: str,
+        when: str,
+    ):
+        is_gate = of in (GateKeeper, KeptSession)
+        death = MeterSilent("the gate died") if is_gate else Died("the head-end died")
+        with monkeypatch.context() as patch:
+            self.break_off(patch, of, name, when=when, death=death)
+            with contextlib.suppress(Died, HeadEndError):
+                place.change(action)
+        place.head_end = place.new_head_end()
+
+        place.read()
+        place.change(action)
+        place.head_end = place.new_head_end()
+        place.read()
+
+        found = place.keys()
+        assert place.pending() is None
+        assert place.keeper.change_of(place.serial) is None
+        assert (place.lets_in(found), found == place.town.keys[place.serial]) == (True, False)
+        assert place.serial not in place.town.town.control.state().replayed
 
 
 class TestRefusedByTheMeter:

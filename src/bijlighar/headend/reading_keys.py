@@ -172,6 +172,8 @@ class _Work:
             if told.code != AccessRefused.code:
                 raise
             await self._look()  # it says that it has not taken them: so those before must hold
+            if self.head_end.pending(self.serial) != new:
+                return  # it had taken them before, and refuses to take the same again
             self.head_end.abandon(new)
             raise KeysNotTaken(
                 f"meter {self.serial} does not take it, and keeps what it has: {told}"
