@@ -87,6 +87,10 @@ class HeadEnd:
         self._by_title[title] = keys
         return keys
 
+    def forget_title(self, title: bytes) -> None:
+        """Read the keys of the meter with a system title from the database again when they are next needed."""
+        self._by_title.pop(title, None)
+
     def forget(self, meter: str) -> None:
         """Read the keys of a meter from the database again when they are next needed."""
         keys = self._keys.pop(meter, None)

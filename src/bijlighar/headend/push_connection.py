@@ -1,9 +1,18 @@
 """What one sender has pushed: octets in, genuine pushes stored, everything else told to a quarantine."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from bijlighar.dlms import push
-from bijlighar.dlms.errors import LocalProtocolError, RemoteProtocolError, Truncated, Unprotected
+from bijlighar.dlms.errors import (
+    Forged,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Truncated,
+    Unprotected,
+    WrongKey,
+)
+from bijlighar.dlms.event import NeedData
 from bijlighar.dlms.push import Pushed
 from bijlighar.dlms.security import Security
 from bijlighar.headend.head_end import HeadEnd
@@ -40,7 +49,7 @@ class PushConnection:
             self._receiver.last_frame = b""
             self._title, self._keys = b"", None
             try:
-                pushed = self._receiver.next_event()
+                pushed = self._next()
                 if not isinstance(pushed, Pushed):
                     return settled and not self._unread
                 await self._store(pushed)
@@ -56,18 +65,54 @@ class PushConnection:
         if self._unread:
             await self._refuse(Truncated("the connection ended in the middle of a push"))
 
+    def _next(self) -> Pushed | NeedData:
+        try:
+            return self._receiver.next_event()
+        except (WrongKey, Forged) as problem:
+            pushed = self._opened_otherwise(self._receiver.last_frame)
+            if pushed is None:
+                raise problem from None
+            return pushed
+
+    def _opened_otherwise(self, frame: bytes) -> Pushed | None:
+        """
+        Return a push that opens by other keys than were remembered, None if it does not.
+
+        The keys may have been changed by another process; and a meter with one pair for all its clients pushes by
+        those of reading once these were changed.
+        """
+        tried = self._keys
+        if tried is None:
+            return None
+        self._head_end.forget_title(self._title)
+        keys = self._head_end.keys_of_title(self._title)
+        if keys is None:
+            return None
+        others = [pair for pair in (push_keys(keys), (keys.ek, keys.ak)) if pair != push_keys(tried)]
+        for pair in dict.fromkeys(others):
+            receiver = push.Receiver(security_for=partial(self._by, pair))
+            receiver.receive_data(frame)
+            try:
+                pushed = receiver.next_event()
+            except RemoteProtocolError:
+                continue
+            if isinstance(pushed, Pushed):
+                self._keys = keys
+                return pushed
+        return None
+
     def _security_for(self, title: bytes) -> Security | None:
         self._title = title
         self._keys = self._head_end.keys_of_title(title) if title else None
-        if self._keys is None:
-            return None
-        ek, ak = push_keys(self._keys)
+        return None if self._keys is None else self._by(push_keys(self._keys), title)
+
+    def _by(self, pair: tuple[bytes, bytes], title: bytes) -> Security:
         return Security(
             ciphered=True,
             own_title=self._head_end.settings.system_title,
             peer_title=title,
-            ek=ek,
-            ak=ak,
+            ek=pair[0],
+            ak=pair[1],
             next_counter=_never,
         )
 
