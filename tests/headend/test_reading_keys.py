@@ -14,7 +14,7 @@ import pytest
 
 from bijlighar.dlms import upkeep
 from bijlighar.dlms.cosem import ActionOutcome
-from bijlighar.headend import gate, gate_store, queries
+from bijlighar.headend import gate, gate_keys, gate_store, queries
 from bijlighar.headend.errors import (
     AssociationRefused,
     GateAway,
@@ -34,7 +34,7 @@ from bijlighar.headend.model import SESSION_OK, Ceilings, ControlAction, GateCod
 from bijlighar.headend.operations import begin_reading_change, change_reading, collect_due, store_keys
 from bijlighar.storage.engine import Database
 from tests.headend.gated_reading import KEYS, SECRET, GatedReading, Lossy
-from tests.headend.gated_town import GatedTown, request_of
+from tests.headend.gated_town import GatedTown, change_of_keys, request_of
 from tests.headend.orders import KEY_ENCRYPTION_KEY, NOW, VERIFY_KEY, order, signed
 from tests.simulator.towns import HOUR, MIDNIGHT
 
@@ -43,7 +43,7 @@ BOTH = pytest.mark.parametrize("action", [KEYS, SECRET])
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedTown]:
-    with GatedTown(tmp_path_factory.mktemp("reading"), meters=200) as running:
+    with GatedTown(tmp_path_factory.mktemp("reading"), meters=260) as running:
         running.gate.kill()  # each test has a gate of its own
         yield running
 
@@ -403,6 +403,57 @@ class TestOneKeyForAll:
         new, own = place.keys(), place.keeper.keys(place.serial)
         assert (own.ek, own.ak) == (new.ek, new.ak)
         assert place.keeper.change_of(place.serial) is None
+
+    def test_can_be_given_keys_of_the_gates_own_afterwards(
+        self, place: GatedReading, monkeypatch: pytest.MonkeyPatch
+    ):
+        with monkeypatch.context() as patch:
+            self.share(patch)
+            place.change(KEYS)
+        shared = place.keeper.keys(place.serial)
+        shown = change_of_keys(place.serial, "K-own")
+
+        async def change() -> None:
+            assert await place.keeper.grant(request_of(shown), now=NOW) is GateCode.ADMITTED
+            await gate_keys.change_keys(
+                place.keeper, order_id="K-own", serial=place.serial, address=place.address, now=NOW
+            )
+
+        asyncio.run(change())
+
+        own = place.keeper.keys(place.serial)
+        assert own.ek != shared.ek
+        place.read()
+
+
+class TestOldCopy:
+    """A database that was put back from an old copy holds keys that open no meter."""
+
+    def test_of_keys_is_healed_by_new_ones(self, place: GatedReading):
+        old = place.keys()
+        place.change(KEYS)
+        with place.database.write() as connection:
+            store_keys(connection, keys=[old], key_encryption_key=KEY_ENCRYPTION_KEY, now=NOW)
+        place.head_end = place.new_head_end()
+        with pytest.raises(AssociationRefused):
+            place.read()
+
+        place.change(KEYS)
+        place.read()
+
+        assert place.pending() is None
+
+    def test_of_a_password_is_healed_by_a_new_one(self, place: GatedReading):
+        old = place.keys()
+        place.change(SECRET)
+        with place.database.write() as connection:
+            store_keys(connection, keys=[old], key_encryption_key=KEY_ENCRYPTION_KEY, now=NOW)
+        place.head_end = place.new_head_end()
+
+        place.change(SECRET)
+        place.read()
+
+        assert place.pending() is None
 
 
 class TestSteps:

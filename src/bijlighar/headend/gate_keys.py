@@ -10,6 +10,7 @@ import os
 from collections.abc import Set
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from bijlighar.dlms import upkeep
 from bijlighar.dlms.cosem import Method, result_name
@@ -48,7 +49,7 @@ async def change_keys(
     _use(keeper, {ControlAction.CHANGE_KEYS}, order_id=order_id, serial=serial, now=now)
     current = keeper.keys(serial)
     master = _master(current)
-    new = replace(current, ek=os.urandom(KEY_OCTETS), ak=os.urandom(KEY_OCTETS), factory=False)
+    new = _own(current, ek=os.urandom(KEY_OCTETS), ak=os.urandom(KEY_OCTETS), factory=False)
     pending = keeper.head_end.begin(new, now=now)
     if _is_password(pending, current) or _is_of_reading(pending):
         raise _other_first(serial)
@@ -85,7 +86,7 @@ async def change_secret(
     try:
         current = keeper.keys(serial)
         pending = keeper.head_end.begin(
-            replace(current, hls=os.urandom(SECRET_OCTETS // 2).hex().upper().encode()), now=now
+            _own(current, hls=os.urandom(SECRET_OCTETS // 2).hex().upper().encode()), now=now
         )
         if not _is_password(pending, current):
             raise _other_first(serial)
@@ -151,20 +152,18 @@ async def _send_keys(
     when it lets the gate in again (`read_back`).
     """
     serial = change.serial
-    current = keeper.keys(serial)
-    master = _master(current)
-    mine = replace(current, ek=ek, ak=ak, push_ek=ek, push_ak=ak)
-    begun = keeper.head_end.begin(mine, now=now)
-    if begun != mine and not _is_of_reading(begun):
-        raise _other_first(serial)
+    master = _master(keeper.keys(serial))
     session = await keeper.open(serial=serial, address=address, now=now)
     try:
-        if begun != mine:
-            # Those before have been proved to the head-end, or it would not send others; we were let in after them.
-            keeper.head_end.abandon(begun)
-            mine = replace(keeper.keys(serial), ek=ek, ak=ak, push_ek=ek, push_ak=ak)
+        current, begun = keeper.keys(serial), keeper.change_of(serial)
+        if begun is not None and not _is_of_reading(begun):
+            raise _other_first(serial)
+        if (current.ek, current.ak) != (ek, ak):  # else it had taken them before, for all its clients
+            mine = replace(current, ek=ek, ak=ak, push_ek=ek, push_ak=ak)
+            if begun is not None and begun != mine:
+                # Those have been proved to the head-end, or it would send no others; we were let in after them.
+                keeper.head_end.abandon(begun)
             keeper.head_end.begin(mine, now=now)
-        if keeper.change_of(serial) is not None:
             try:
                 await _transfer(session, CLIENT_READER, master, ek=ek, ak=ak)
             except AccessRefused:
@@ -220,6 +219,11 @@ def _master(keys: MeterKeys) -> bytes:
     if keys.master is None:
         raise UnknownMeterKeys(f"no master key is stored for meter {keys.serial}; its keys cannot be changed")
     return keys.master
+
+
+def _own(current: MeterKeys, **changes: Any) -> MeterKeys:  # noqa: ANN401 - whatever keys hold
+    """Return keys on their way that are of client 48 alone."""
+    return replace(current, push_ek=None, push_ak=None, **changes)
 
 
 def _is_password(pending: MeterKeys, current: MeterKeys) -> bool:

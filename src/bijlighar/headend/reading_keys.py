@@ -8,7 +8,7 @@ the meter has proved which it holds; so an answer that was lost locks nobody out
 import secrets
 import string
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -144,7 +144,9 @@ class _Work:
         code = await self.gate.grant(request, now=self.now)
         if code not in (GateCode.ADMITTED, GateCode.USED):
             raise refusal(code)
-        await self._look()
+        # A meter that has neither is out of our reach (a copy of the database was too old): new keys bring it back.
+        with suppress(AssociationRefused, RemoteProtocolError):
+            await self._look()
         if head_end.pending(self.serial) == new:
             if code is not GateCode.ADMITTED:
                 raise refusal(code)
