@@ -246,14 +246,15 @@ class GateServer:
             )
 
     async def _read_back(self, _talk: _Talk, message: Message) -> None:
-        serial = str(message["serial"])
+        serial, is_good = str(message["serial"]), message["is_good"] is True
+        log.info("%s at %s was read back: %s", message["order_id"], serial, "good" if is_good else "bad")
         async with self._turns.hold(serial):
             await gate_keys.read_back(
                 self.keeper,
                 order_id=str(message["order_id"]),
                 serial=serial,
                 address=parse_address(message["address"]),
-                is_good=message["is_good"] is True,
+                is_good=is_good,
                 now=self.clock.now(),
             )
 
