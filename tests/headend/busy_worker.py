@@ -2,7 +2,8 @@
 A head-end process that reads, operates relays, changes keys, sends firmware and settings, for a test to kill.
 
 python -m tests.headend.busy_worker DATABASE SOCKET FOLDER BEGAN: FOLDER holds the signed orders for keys, firmware
-and settings, an image, and `collect`, the moment up to which meters are read.
+and settings, an image, `collect`, the moment up to which meters are read, and files `.reading`, each of which says
+at which meter the reading client's keys, or its password, are to be changed.
 """
 
 import asyncio
@@ -15,10 +16,13 @@ from pathlib import Path
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.headend import control_store, queries
+from bijlighar.headend.errors import KeyChangeOpen
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import ControlAction
 from bijlighar.headend.operations import (
+    begin_reading_change,
     change_keys,
+    change_reading,
     collect_due,
     open_head_end,
     parse_signed_order,
@@ -30,7 +34,7 @@ from bijlighar.headend.operations import (
 from bijlighar.storage.engine import Database
 from tests.headend.conftest import FAST
 from tests.headend.documents import a_document
-from tests.headend.orders import NOW
+from tests.headend.orders import NOW, order, signed
 
 VERSION = "2.0.0"
 SETTINGS = replace(
@@ -57,13 +61,13 @@ async def commands(database: Database, head_end: HeadEnd, began: float) -> None:
         await asyncio.sleep(0.05)
 
 
-def orders(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.order"))
+def todos(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"*.{kind}"))
 
 
 async def upkeep(database: Database, socket: str, folder: Path) -> None:
     settings = replace(SETTINGS, gate_socket=socket)
-    while files := orders(folder):
+    while files := todos(folder, "order"):
         for file in files:
             signed = parse_signed_order(file.read_text())
             try:
@@ -92,6 +96,36 @@ async def upkeep(database: Database, socket: str, folder: Path) -> None:
                 file.unlink()
 
 
+async def reading(database: Database, head_end: HeadEnd, folder: Path, began: float) -> None:
+    """Order what is to be changed for the reading client, as the command does, until it is done."""
+    while files := todos(folder, "reading"):
+        for file in files:
+            serial, name = file.read_text().split()
+            action = ControlAction(name)
+            now = NOW + timedelta(seconds=time.monotonic() - began)
+            try:
+                begun = begin_reading_change(head_end, serial=serial, action=action, now=now)
+                shown = signed(
+                    order(
+                        order_id=f"R-{serial}-{begun.digest[:16]}",
+                        serial=serial,
+                        action=action,
+                        feeder=None,
+                        detail=begun.digest,
+                        issued_at=now,
+                    )
+                )
+                await change_reading(database, signed=shown, head_end=head_end, now=now)
+            except KeyChangeOpen:
+                # The other kind was begun for an older file of this meter, which comes first.
+                await asyncio.sleep(0.05)
+            except BijligharError as problem:
+                logging.info("%s: %s [%s]", file.name, problem, problem.code)
+                await asyncio.sleep(0.05)
+            else:
+                file.unlink()
+
+
 async def main() -> None:
     logging.basicConfig(level=logging.INFO)
     database, socket, folder = Database(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
@@ -104,6 +138,7 @@ async def main() -> None:
         reads(database, head_end, folder),
         commands(database, head_end, began),
         upkeep(database, socket, folder),
+        reading(database, head_end, folder, began),
     )
 
 

@@ -8,14 +8,14 @@ from click.testing import CliRunner, Result
 
 from bijlighar.cli.keys import keys as keys_command
 from bijlighar.cli.main import bijlighar
-from bijlighar.headend import gate_store
-from bijlighar.headend.model import GateCode
+from bijlighar.headend import gate_store, keys_store
+from bijlighar.headend.model import GateCode, MeterKeys
 from bijlighar.offices import operations as offices
 from bijlighar.offices import queries as offices_queries
 from bijlighar.offices.model import Act, Role
 from bijlighar.registry import operations as registry
 from bijlighar.runtime.home import Home
-from bijlighar.runtime.line import Line
+from bijlighar.runtime.line import KEY_ENCRYPTION_KEY, Line
 from bijlighar.simulator import operations as simulator
 from tests.headend.gate_process import gate_of_home
 from tests.headend.test_gate_upkeep import NEW
@@ -70,6 +70,51 @@ class TestChangeKeys:
 
         assert result.exit_code == 1
         assert "new keys" not in result.output
+
+
+class TestChangeOthers:
+    @pytest.mark.parametrize(
+        ("client", "secrets", "what"),
+        [
+            ("32", (), "new keys for client 32"),
+            ("32", ("--secrets",), "a new password for client 32"),
+            ("48", ("--secrets",), "a new password for client 48"),
+        ],
+    )
+    def test_gives_keys_and_passwords_of_both_clients(
+        self, place: tuple[Home, str], client: str, secrets: tuple[str, ...], what: str
+    ):
+        home, serial = place
+        people = ("--as", "meena", "--second", "ravi")
+        before = stored(home, serial)
+
+        result = call(home, "change-keys", serial, "--client", client, *secrets, *people)
+
+        assert (result.exit_code, result.output) == (0, f"meter {serial} has {what}\n")
+        after = stored(home, serial)
+        assert (after != before) is (client == "32")
+        again = call(home, "change-keys", serial, "--client", client, *secrets, *people)
+        assert again.exit_code == 0, again.output
+        for secret in (after.ek, after.ak, after.lls or b""):
+            assert secret.hex() not in again.output
+        with home.database.read() as connection:
+            entries = offices_queries.audit(connection, limit=100)
+        assert ("meena", Act.MAINTAIN_METER.value) in [(entry.person, str(entry.act)) for entry in entries]
+
+    def test_needs_another_person(self, place: tuple[Home, str]):
+        home, serial = place
+        before = stored(home, serial)
+
+        words = ("change-keys", serial, "--client", "32", "--as", "meena", "--second", "meena")
+
+        assert call(home, *words).exit_code == 1
+        assert stored(home, serial) == before
+
+
+def stored(home: Home, serial: str) -> MeterKeys:
+    with home.database.read() as connection:
+        (row,) = keys_store.sealed_keys(connection, serials=[serial])
+    return row.unseal(key_encryption_key=home.key(KEY_ENCRYPTION_KEY))
 
 
 class TestFirmware:

@@ -3,17 +3,25 @@
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bijlighar.dlms import upkeep
-from bijlighar.dlms.cosem import Method
-from bijlighar.headend import gate, gate_store, gate_upkeep
-from bijlighar.headend.errors import GateRefusal, MeterSilent, UnknownMeterKeys, WrongFirmware
+from bijlighar.dlms.cosem import ActionOutcome, Method
+from bijlighar.headend import gate, gate_keys, gate_store, gate_upkeep
+from bijlighar.headend.errors import (
+    AccessRefused,
+    GateRefusal,
+    KeyChangeOpen,
+    MeterSilent,
+    UnknownMeterKeys,
+    WrongFirmware,
+)
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
 from bijlighar.headend.gate_upkeep import Firmware
-from bijlighar.headend.model import Ceilings, GateCode, MeterKeys
+from bijlighar.headend.model import Ceilings, ControlAction, GateCode, MeterKeys
 from bijlighar.storage.engine import Database
 from tests.headend.gated_town import GatedTown, change_of_keys, firmware_order, request_of
 from tests.headend.orders import NOW, VERIFY_KEY, order, signed
@@ -32,7 +40,7 @@ _numbers = iter(range(10_000))
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedTown]:
-    with GatedTown(tmp_path_factory.mktemp("upkeep"), meters=40) as running:
+    with GatedTown(tmp_path_factory.mktemp("upkeep"), meters=60) as running:
         running.gate.kill()  # the gate is kept within this process here, so that it can be broken off
         yield running
 
@@ -55,9 +63,7 @@ def granted_firmware(keeper: GateKeeper, serial: str, firmware: Firmware = NEW) 
 
 def change(keeper: GateKeeper, town: GatedTown, serial: str, order_id: str) -> None:
     run(
-        gate_upkeep.change_keys(
-            keeper, order_id=order_id, serial=serial, address=town.address(serial), now=NOW
-        )
+        gate_keys.change_keys(keeper, order_id=order_id, serial=serial, address=town.address(serial), now=NOW)
     )
 
 
@@ -190,13 +196,128 @@ class TestChangeKeys:
     def test_needs_the_master_key(
         self, keeper: GateKeeper, town: GatedTown, serial: str, monkeypatch: pytest.MonkeyPatch
     ):
-        from dataclasses import replace
-
         found = replace(keeper.keys(serial), master=None)
         monkeypatch.setattr(keeper, "keys", lambda _serial: found)
 
         with pytest.raises(UnknownMeterKeys, match="master"):
             change(keeper, town, serial, granted_change(keeper, serial))
+
+
+class TestChangeSecret:
+    def change(self, keeper: GateKeeper, town: GatedTown, serial: str, order_id: str) -> None:
+        run(
+            gate_keys.change_secret(
+                keeper, order_id=order_id, serial=serial, address=town.address(serial), now=NOW
+            )
+        )
+
+    def granted(self, keeper: GateKeeper, serial: str) -> str:
+        number = f"P-{next(_numbers)}"
+        shown = signed(order(order_id=number, serial=serial, action=ControlAction.CHANGE_SECRET, feeder=None))
+        assert run(keeper.grant(request_of(shown), now=NOW)) is GateCode.ADMITTED
+        return number
+
+    def test_gives_a_meter_a_password_that_only_the_gate_knows(
+        self, keeper: GateKeeper, town: GatedTown, serial: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        old, sent = keeper.keys(serial), Sent(monkeypatch)
+
+        self.change(keeper, town, serial, self.granted(keeper, serial))
+
+        new = keeper.keys(serial)
+        assert new == replace(old, hls=new.hls)
+        assert new.hls != old.hls
+        assert len(new.hls or b"") == 16
+        assert sent.parameters == [upkeep.encode_secret(new.hls or b"")]
+        assert keeper.change_of(serial) is None
+
+    @pytest.mark.parametrize("lost", ["request", "answer"])
+    def test_gives_the_same_one_again_after_the_answer_was_lost(
+        self, keeper: GateKeeper, town: GatedTown, serial: str, monkeypatch: pytest.MonkeyPatch, lost: str
+    ):
+        old, sent = keeper.keys(serial), Sent(monkeypatch)
+        lossy = Lossy(monkeypatch, upkeep.change_secret(48))
+        lossy.lose = lost
+        order_id = self.granted(keeper, serial)
+        with pytest.raises(MeterSilent):
+            self.change(keeper, town, serial, order_id)
+        assert keeper.keys(serial) == old
+        pending = keeper.change_of(serial)
+        assert pending is not None
+
+        self.change(keeper, town, serial, order_id)
+
+        assert keeper.keys(serial) == pending
+        assert set(sent.parameters) == {upkeep.encode_secret(pending.hls or b"")}
+        assert keeper.change_of(serial) is None
+
+    def test_is_not_taken_for_settled_by_a_conversation_that_needs_no_password(
+        self, keeper: GateKeeper, town: GatedTown, serial: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        lossy = Lossy(monkeypatch, upkeep.change_secret(48))
+        lossy.lose = "request"
+        old = keeper.keys(serial)
+        with pytest.raises(MeterSilent):
+            self.change(keeper, town, serial, self.granted(keeper, serial))
+
+        assert can_speak(keeper, town, old)
+        with pytest.raises(KeyChangeOpen):
+            change(keeper, town, serial, granted_change(keeper, serial))
+
+        assert keeper.keys(serial) == old
+        assert keeper.change_of(serial) is not None
+
+    def test_waits_for_keys_that_were_begun(
+        self, keeper: GateKeeper, town: GatedTown, serial: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        lossy = Lossy(monkeypatch, upkeep.key_transfer(48))
+        lossy.lose = "request"
+        begun = granted_change(keeper, serial)
+        with pytest.raises(MeterSilent):
+            change(keeper, town, serial, begun)
+
+        with pytest.raises(KeyChangeOpen):
+            self.change(keeper, town, serial, self.granted(keeper, serial))
+        change(keeper, town, serial, begun)
+        self.change(keeper, town, serial, self.granted(keeper, serial))
+
+        assert keeper.change_of(serial) is None
+
+    def test_leaves_what_was_where_the_meter_refuses(
+        self, keeper: GateKeeper, town: GatedTown, serial: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        async def refused(_session: KeptSession, _method: Method, _parameters: bytes) -> int:
+            return int(ActionOutcome.READ_WRITE_DENIED)
+
+        old = keeper.keys(serial)
+        with monkeypatch.context() as patch:
+            patch.setattr(KeptSession, "perform", refused)
+            with pytest.raises(AccessRefused):
+                self.change(keeper, town, serial, self.granted(keeper, serial))
+
+        assert keeper.keys(serial) == old
+        assert keeper.change_of(serial) is None
+        change(keeper, town, serial, granted_change(keeper, serial))
+
+    def test_needs_an_order_for_it(self, keeper: GateKeeper, town: GatedTown, serial: str):
+        with pytest.raises(GateRefusal, match="wrong-action"):
+            self.change(keeper, town, serial, granted_change(keeper, serial))
+        with pytest.raises(GateRefusal, match="wrong-action"):
+            change(keeper, town, serial, self.granted(keeper, serial))
+
+
+class Sent:
+    """What was handed to methods."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.parameters: list[bytes] = []
+        real = KeptSession.perform
+
+        async def perform(session: KeptSession, method: Method, parameters: bytes) -> int:
+            self.parameters.append(parameters)
+            return await real(session, method, parameters)
+
+        monkeypatch.setattr(KeptSession, "perform", perform)
 
 
 class TestSendFirmware:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bijlighar.headend import gate_store, keys_store, queries
+from bijlighar.headend import contact, gate_store, keys_store, queries
+from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.keys import reading_part
-from bijlighar.headend.model import CommandState, ControlAction
+from bijlighar.headend.model import CLIENT_READER, CommandState, ControlAction
 from bijlighar.headend.operations import queue_control, signed_order_json, store_keys
 from bijlighar.registry import operations as registry
 from bijlighar.simulator import operations as simulator
@@ -99,6 +100,9 @@ class Office:
         for upkeep in (change, image, setting) if number < len(serials) else (change,):
             file = self.folder / f"{upkeep.order.order_id}.order"
             file.write_text(signed_order_json(upkeep))
+        for back, action in ((4, ControlAction.READING_KEYS), (5, ControlAction.READING_SECRET)):
+            todo = self.folder / f"{number:06d}-{action.value}.reading"
+            todo.write_text(f"{serials[place - back]} {action.value}")
 
     def start(self) -> None:
         works = self.folder / "works"
@@ -209,12 +213,35 @@ def check(office: Office) -> None:
     assert refused == {}
     assert list(office.folder.glob("*.order")) == []
 
+    # Of the reading client neither: nothing is on its way any more, and every meter lets it in by what is stored.
+    assert list(office.folder.glob("*.reading")) == []
+    with office.database.read() as connection:
+        assert keys_store.meters_in_change(connection) == frozenset()
+    head_end = open_head_end(office.database, settings=SETTINGS)
+    asyncio.run(read_all(office, head_end))
+    changed = [
+        serial for serial in office.town.serials if head_end.keys(serial).ek != office.town.keys[serial].ek
+    ]
+    assert len(changed) >= min(len(office.orders), len(office.town.serials))
+    assert office.town.town.control.state().replayed == {}
+
 
 async def speak_with_all(office: Office) -> None:
     gate = office.town.gate.gate
     for serial in office.town.serials:
         session = await gate.open(serial=serial, address=office.town.address(serial), now=NOW)
         assert await session.read_relay()
+        await session.release()
+        session.close()
+
+
+async def read_all(office: Office, head_end: HeadEnd) -> None:
+    """Let the reading client in at every meter, by the keys that are stored and by no others."""
+    meters = {serial: office.town.address(serial) for serial in office.town.serials}
+    assert await contact.prepare(head_end, meters=meters, client=CLIENT_READER) == {}
+    for serial, address in meters.items():
+        keys = head_end.keys(serial)
+        session = await contact.open_with(head_end, keys=keys, address=address, client=CLIENT_READER)
         await session.release()
         session.close()
 

@@ -208,6 +208,39 @@ class TestQuarantine:
         assert events(database) == []
         assert codes(database) == {"dlms.wrong-key": 1}
 
+    def test_takes_what_keys_of_its_own_have_sealed_where_the_reading_keys_were_changed(
+        self, database: Database, head_end: HeadEnd, meter: Meter
+    ):
+        old = meter.keys
+        new = replace(old, ek=b"N" * 16, ak=b"M" * 16, push_ek=old.ek, push_ak=old.ak)
+        with database.write() as connection:
+            operations.store_keys(connection, keys=[new], key_encryption_key=KEY_ENCRYPTION_KEY, now=NOW)
+
+        push_all(database, head_end, (meter.alert((MAGNET,), NOW),))
+
+        assert counts(database) == (1, 0, 0)
+
+    @pytest.mark.parametrize("has_one_pair", [False, True])
+    def test_takes_what_was_sealed_by_keys_that_were_changed_meanwhile(
+        self, database: Database, head_end: HeadEnd, meter: Meter, has_one_pair: bool
+    ):
+        push_all(database, head_end, (meter.alert((MAGNET,), NOW),))
+        old, ek, ak = meter.keys, b"N" * 16, b"M" * 16
+        kept = {"push_ek": old.ek, "push_ak": old.ak} if has_one_pair else {}
+        with database.write() as connection:
+            new = replace(old, ek=ek, ak=ak, **kept)
+            operations.store_keys(connection, keys=[new], key_encryption_key=KEY_ENCRYPTION_KEY, now=NOW)
+        meter.keys = new  # its pushes are under these from now on
+
+        push_all(
+            database,
+            head_end,
+            (meter.alert((MAGNET, COVER), LATER),),
+            (meter.alert((), LATER, ek=b"W" * 16),),
+        )
+
+        assert counts(database) == (2, 0, 1)
+
     def test_holds_an_old_counter(self, database: Database, head_end: HeadEnd, meter: Meter):
         recorded = meter.alert((MAGNET,), NOW)
         meter.pushed = 50

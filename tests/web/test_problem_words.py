@@ -57,6 +57,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "headend.counter", "headend.layout", "headend.no-keys", "headend.sealed-keys", "headend.broken-order",
             "headend.unknown-command", "headend.gate-refused", "headend.relay-not-moved", "headend.no-relay",
             "headend.unknown-reading", "headend.too-late", "headend.clock-not-set", "headend.gate-away",
+            "headend.keys-not-taken", "headend.key-change-open",
             "headend.gate-no-store", "headend.gate-told", "headend.gate-unknown-question",
             "headend.upkeep-incomplete", "headend.wrong-firmware", "headend.not-called-in", "headend.modem-busy",
             "headend.call-in-away",

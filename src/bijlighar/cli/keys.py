@@ -26,9 +26,10 @@ def keys(file: Path, adapter: str | None, kek: Path | None, person: str | None, 
 
     FILE is a JSON list of {"url", "serial", "system_title", "ek", "ak", "lls", "hls"}; keys and titles in hex,
     passwords as text. Beside these it may hold "setting_ek" and "setting_ak" (of client 48 where the meter has others
-    for it), "master" (wraps new keys) and "factory": true, for a meter that may be read but not commanded until its
-    keys are changed. The keys of a known meter are replaced. What reads meters is stored in the database, encrypted
-    with a key in the home's folder `keys`; what commands them in the gate's own folder, with a key there.
+    for it), "push_ek" and "push_ak" (of what it pushes, where it has others for that), "master" (wraps new keys) and
+    "factory": true, for a meter that may be read but not commanded until its keys are changed. The keys of a known
+    meter are replaced. What reads meters is stored in the database, encrypted with a key in the home's folder `keys`;
+    what commands them in the gate's own folder, with a key there.
 
     With --adapter, FILE is a vendor's CSV or XML. The same keys again change nothing, other keys of a known meter are
     refused.

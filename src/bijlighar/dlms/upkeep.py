@@ -1,4 +1,9 @@
-"""Names and forms of what keeps a meter up: new keys (security setup, class 64) and firmware (image transfer, 18)."""
+"""
+Names and forms of what keeps a meter up: new keys, passwords and firmware.
+
+Keys are taken by the security setups (class 64), passwords by the association objects (15), firmware by the image
+transfer (18).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +15,12 @@ from bijlighar.dlms.errors import Malformed
 from bijlighar.dlms.is15959 import ASSOCIATIONS
 from bijlighar.dlms.obis import Obis
 
-SECURITY_SETUP, IMAGE_TRANSFER = 64, 18
+SECURITY_SETUP, IMAGE_TRANSFER, ASSOCIATION = 64, 18, 15
 KEY_TRANSFER = 2
+#: Of an association object: the attribute that is the password of LLS, and the method that replaces that of HLS.
+SECRET, CHANGE_SECRET = 7, 2
+#: The longest password [octets].
+SECRET_OCTETS_MAX = 64
 #: The most keys that one transfer may carry.
 KEYS_MAX = 4
 IMAGE = Obis.parse("0.0.44.0.0.255")
@@ -53,6 +62,38 @@ INITIATE, TRANSFER_BLOCK, VERIFY, ACTIVATE = (
 def key_transfer(client: int) -> Method:
     """Return the method that replaces the keys of a client's security setup."""
     return Method(class_id=SECURITY_SETUP, obis=ASSOCIATIONS[client].security_setup, index=KEY_TRANSFER)
+
+
+def secret_of(client: int) -> Attribute:
+    """Return the attribute that is the password of a client with LLS: it can be written and never read."""
+    return Attribute(class_id=ASSOCIATION, obis=ASSOCIATIONS[client].logical_name, index=SECRET)
+
+
+def change_secret(client: int) -> Method:
+    """Return the method that replaces the secret of a client with HLS."""
+    return Method(class_id=ASSOCIATION, obis=ASSOCIATIONS[client].logical_name, index=CHANGE_SECRET)
+
+
+def encode_secret(secret: bytes) -> bytes:
+    """
+    Return a new password as it is written, or handed to `change_secret`; the service around it is ciphered.
+
+    >>> encode_secret(b"ab").hex()
+    '09026162'
+    """
+    return axdr.octet_string(secret)
+
+
+def decode_secret(data: bytes) -> bytes:
+    """
+    Return a new password.
+
+    :raises RemoteProtocolError: if it is none.
+    """
+    secret = axdr.decode(data)
+    if not isinstance(secret, bytes) or not 1 <= len(secret) <= SECRET_OCTETS_MAX:
+        raise Malformed(f"a password is a string of 1 to {SECRET_OCTETS_MAX} octets")
+    return secret
 
 
 def encode_keys(wrapped: Mapping[KeyId, bytes]) -> bytes:

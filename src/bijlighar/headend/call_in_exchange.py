@@ -31,6 +31,7 @@ from bijlighar.headend.call_in_session import CALLERS_PER_NAME_MAX
 from bijlighar.headend.control_queue import AT_ANY_HOUR
 from bijlighar.headend.errors import BrokenSettings, CallInAway, ModemBusy, NotCalledIn
 from bijlighar.headend.head_end import HeadEnd
+from bijlighar.headend.keys import push_keys
 from bijlighar.headend.listener import PushListener
 from bijlighar.headend.push_storer import PushStorer
 from bijlighar.headend.quarantine import QuarantineTally
@@ -375,12 +376,13 @@ class CallInExchange:
         keys = self._head_end.keys_of_title(title)
         if keys is None:
             return None
+        ek, ak = push_keys(keys)
         return Security(
             ciphered=True,
             own_title=self._settings.system_title,
             peer_title=title,
-            ek=keys.ek,
-            ak=keys.ak,
+            ek=ek,
+            ak=ak,
             next_counter=_never,
         )
 

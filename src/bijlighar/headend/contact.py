@@ -1,22 +1,35 @@
-"""First contact: the invocation counter a meter has seen last, told to the public client or by a refusal."""
+"""
+First contact: the counter that a meter has seen last, and which of the keys it may have let us in.
+
+The counter is told to the public client or by a refusal.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.dlms import is15959
 from bijlighar.dlms.cosem import Attribute
+from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
 from bijlighar.dlms.security import Security
 from bijlighar.headend.access import counter_obis, field_title, needs_counter
 from bijlighar.headend.errors import AccessRefused, AssociationRefused, GarbledAnswer, UnknownMeterKeys
 from bijlighar.headend.head_end import HeadEnd
-from bijlighar.headend.model import CLIENT_PUBLIC, HeadEndSettings, Lane, MeterAddress
+from bijlighar.headend.model import (
+    CLIENT_PUBLIC,
+    CLIENT_READER,
+    HeadEndSettings,
+    Lane,
+    MeterAddress,
+    MeterKeys,
+)
 from bijlighar.headend.quirks import ADVICE
 from bijlighar.headend.quirks_access import CounterFrom
 from bijlighar.headend.session import MeterSession, open_session
@@ -139,34 +152,109 @@ async def prepare(
     return problems
 
 
-async def open_prepared(head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int) -> MeterSession:
+async def open_prepared(
+    head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int, now: datetime
+) -> MeterSession:
     """
     Open a session with a meter that was prepared for.
 
-    A refusal may mean that the meter has seen a higher counter than ours: it is asked, and if so tried once more.
+    A refusal may mean that the meter has seen a higher counter than ours: it is asked, and if so tried once more. It
+    may also mean that the meter has other keys: those that somebody has stored meanwhile, or those that were on their
+    way into it when an answer was lost. These are tried, and if it lets us in with them they are its keys.
 
     :raises HeadEndError: if the meter cannot be reached, is silent or refuses.
     :raises RemoteProtocolError: if it breaks the protocol.
     """
     try:
         return await _open(head_end, meter=meter, address=address, client=client)
-    except AssociationRefused as refusal:
-        seen = await read_counter(
-            address=address,
-            client=client,
-            name=meter,
-            settings=head_end.settings,
-            security=partial(head_end.security, meter=meter, client=client),
-        )
-        if not head_end.counters.is_behind(meter=meter, client=client, seen=seen):
-            head_end.forget(
-                meter
-            )  # its keys may have been replaced meanwhile: read them anew for the next try
-            raise refusal from None
-        problems = head_end.counters.learn(seen={meter: seen}, client=client)
-        if meter in problems:
-            raise problems[meter] from None
-    return await _open(head_end, meter=meter, address=address, client=client)
+    except (AssociationRefused, RemoteProtocolError) as problem:
+        refusal = problem
+    if isinstance(refusal, AssociationRefused) and await _catch_up(
+        head_end, meter=meter, address=address, client=client
+    ):
+        try:
+            return await _open(head_end, meter=meter, address=address, client=client)
+        except (AssociationRefused, RemoteProtocolError) as problem:
+            refusal = problem
+    return await _open_otherwise(
+        head_end, meter=meter, address=address, client=client, now=now, refusal=refusal
+    )
+
+
+async def open_with(
+    head_end: HeadEnd, *, keys: MeterKeys, address: MeterAddress, client: int
+) -> MeterSession:
+    """
+    Open a session with a meter that was prepared for, by keys that it may have or not.
+
+    :raises HeadEndError: if the meter cannot be reached, is silent or refuses.
+    :raises RemoteProtocolError: if it breaks the protocol.
+    """
+    session = await open_session(
+        address=address,
+        client=client,
+        security=head_end.new_security(keys=keys, client=client),
+        name=keys.serial,
+        settings=head_end.settings,
+    )
+    head_end.know_title(meter=keys.serial, title=session.proven_title)
+    return session
+
+
+def proves_itself_by(client: int, keys: MeterKeys) -> tuple[bytes | None, ...]:
+    """Return what of a meter's keys decides whether it lets `client` in."""
+    return (keys.ek, keys.ak, keys.lls) if client == CLIENT_READER else (keys.ek, keys.ak)
+
+
+async def _catch_up(head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int) -> bool:
+    """Go above the counter that a meter has seen; return whether we were behind it."""
+    seen = await read_counter(
+        address=address,
+        client=client,
+        name=meter,
+        settings=head_end.settings,
+        security=partial(head_end.security, meter=meter, client=client),
+    )
+    if not head_end.counters.is_behind(meter=meter, client=client, seen=seen):
+        return False
+    problems = head_end.counters.learn(seen={meter: seen}, client=client)
+    if meter in problems:
+        raise problems[meter]
+    return True
+
+
+async def _open_otherwise(
+    head_end: HeadEnd,
+    *,
+    meter: str,
+    address: MeterAddress,
+    client: int,
+    now: datetime,
+    refusal: AssociationRefused | RemoteProtocolError,
+) -> MeterSession:
+    """Open a session by other keys than those that were refused, if there are any, and keep those that hold."""
+    refused = proves_itself_by(client, head_end.keys(meter))
+    head_end.forget(meter)  # its keys may have been replaced meanwhile
+    if meter in head_end.load(meters=[meter], client=client):
+        raise refusal from None
+    if proves_itself_by(client, head_end.keys(meter)) != refused:
+        try:
+            return await _open(head_end, meter=meter, address=address, client=client)
+        except (AssociationRefused, RemoteProtocolError) as problem:
+            refusal = problem
+    pending = head_end.pending(meter)
+    if pending is None or proves_itself_by(client, pending) == proves_itself_by(client, head_end.keys(meter)):
+        raise refusal from None
+    try:
+        session = await open_with(head_end, keys=pending, address=address, client=client)
+    except (AssociationRefused, RemoteProtocolError):
+        raise refusal from None
+    try:
+        head_end.settle(pending, client=client, now=now)
+    except BaseException:
+        session.close()
+        raise
+    return session
 
 
 async def _open(head_end: HeadEnd, *, meter: str, address: MeterAddress, client: int) -> MeterSession:

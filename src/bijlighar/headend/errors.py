@@ -213,3 +213,15 @@ class WrongSetting(HeadEndError):
     """A meter was set and shows something else all the same."""
 
     code = "headend.wrong-setting"
+
+
+class KeysNotTaken(HeadEndError):
+    """A meter did not take new keys or a new password."""
+
+    code = "headend.keys-not-taken"
+
+
+class KeyChangeOpen(HeadEndError):
+    """Another change of the meter's keys was begun and must come to its end first."""
+
+    code = "headend.key-change-open"

@@ -16,6 +16,7 @@ from bijlighar.headend.model import (
     AdmittedCounts,
     Ceilings,
     ControlAction,
+    ControlOrder,
     ControlReason,
     GateCode,
     GateRequest,
@@ -29,7 +30,9 @@ from bijlighar.headend.settings_file import read_document
 CLOCK_ALLOWANCE = timedelta(minutes=5)
 #: What is done to a meter itself: by two persons, and until the order is closed it goes on where it was broken off.
 SETTINGS = frozenset({ControlAction.SETTINGS, ControlAction.SUPPLY_SETTINGS})
-UPKEEP = SETTINGS | {ControlAction.CHANGE_KEYS, ControlAction.FIRMWARE}
+#: What the head-end makes for client 32 and the gate brings in.
+READING = frozenset({ControlAction.READING_KEYS, ControlAction.READING_SECRET})
+UPKEEP = SETTINGS | READING | {ControlAction.CHANGE_KEYS, ControlAction.CHANGE_SECRET, ControlAction.FIRMWARE}
 #: What goes to many meters goes to them in steps.
 IN_STEPS = SETTINGS | {ControlAction.FIRMWARE}
 #: What cuts supply, or lets a meter cut it by itself: all of it counts together.
@@ -62,6 +65,8 @@ def examine(*, request: GateRequest, verify_key: bytes | None, now: datetime) ->
         (_has_four_eyes(signed), GateCode.NOT_APPROVED),
     )
     code = next((code for holds, code in checks if not holds), GateCode.ADMITTED)
+    if code is GateCode.ADMITTED and order.action in READING and not order.detail:
+        return GateCode.WRONG_KEYS
     return _document_code(request) if code is GateCode.ADMITTED and order.action in SETTINGS else code
 
 
@@ -119,7 +124,7 @@ def under_ceilings(*, ceilings: object, counts: AdmittedCounts) -> GateCode:
 
 def step_has_room(counts: StepCounts) -> bool:
     """
-    Return whether one more meter may get an image or a document, by how those of the steps before have come out.
+    Return whether one more meter may get an image, a document or reading keys, by how the steps before came out.
 
     >>> [step_has_room(StepCounts(sent=10, good=good, bad=0)) for good in (8, 9)]
     [False, True]
@@ -197,21 +202,13 @@ def _admit_once(
         again = not ended and (unused or order.action is not ControlAction.DISCONNECT)
         return GateCode.ADMITTED if again else GateCode.USED
     feeder = request.feeder or order.feeder or ""
-    counts = gate_store.counts(connection, feeder=feeder, hour_from=now - ONE_HOUR, day_from=now - ONE_DAY)
-    if order.action in SETTINGS:
-        if not isinstance(ceilings, Ceilings) or not _are_ceilings(ceilings):
-            return GateCode.BROKEN_CEILINGS
-        if counts.settings_hour >= ceilings.settings_per_hour:
-            return GateCode.CEILING_SETTINGS
-    if order.action in CUTTING:
-        code = under_ceilings(ceilings=ceilings, counts=counts)
-        if code is not GateCode.ADMITTED:
-            return code
-    if order.action in IN_STEPS:
-        image = order.detail or ""
-        if not step_has_room(gate_store.step_counts(connection, image=image)):
-            return GateCode.STEP
-        gate_store.mark_image(connection, order_id=order.order_id, image=image)
+    code = _under_limits(connection, order=order, feeder=feeder, ceilings=ceilings, now=now)
+    if code is GateCode.ADMITTED and order.action in READING:
+        code = _in_their_order(connection, order=order, now=now)
+    if code is not GateCode.ADMITTED:
+        return code
+    if order.action in IN_STEPS | READING:
+        gate_store.mark_image(connection, order_id=order.order_id, image=order.detail or "")
     gate_store.mark_admitted(
         connection,
         order_id=order.order_id,
@@ -221,6 +218,52 @@ def _admit_once(
         now=now,
     )
     return GateCode.ADMITTED
+
+
+def _under_limits(
+    connection: Connection, *, order: ControlOrder, feeder: str, ceilings: object, now: datetime
+) -> GateCode:
+    """Return whether ceilings and steps let one more order pass."""
+    counts = gate_store.counts(connection, feeder=feeder, hour_from=now - ONE_HOUR, day_from=now - ONE_DAY)
+    if order.action in SETTINGS | READING:
+        if not isinstance(ceilings, Ceilings) or not _are_ceilings(ceilings):
+            return GateCode.BROKEN_CEILINGS
+        if counts.settings_hour >= ceilings.settings_per_hour:
+            return GateCode.CEILING_SETTINGS
+    if order.action in CUTTING:
+        code = under_ceilings(ceilings=ceilings, counts=counts)
+        if code is not GateCode.ADMITTED:
+            return code
+    if order.action in IN_STEPS and not step_has_room(
+        gate_store.step_counts(connection, image=order.detail or "")
+    ):
+        return GateCode.STEP
+    return GateCode.ADMITTED
+
+
+def _in_their_order(connection: Connection, *, order: ControlOrder, now: datetime) -> GateCode:
+    """
+    Return whether an order for reading keys may follow those that were admitted; the last of its meter is over then.
+
+    An older order would bring back keys that nobody has any more. Every change is another, so the steps are of all
+    of the last day.
+    """
+    latest = gate_store.latest_reading(connection, serial=order.serial)
+    if latest is not None and order.issued_at < latest.issued_at:
+        return GateCode.LATER_KEYS
+    if latest is not None:
+        gate_store.close(connection, order_id=latest.order_id, now=now)
+    counts = gate_store.recent_counts(connection, actions=_names(READING), since=now - ONE_DAY)
+    if not step_has_room(counts):
+        return GateCode.STEP
+    gate_store.mark_reading(
+        connection, serial=order.serial, order_id=order.order_id, issued_at=order.issued_at
+    )
+    return GateCode.ADMITTED
+
+
+def _names(actions: frozenset[ControlAction]) -> tuple[str, ...]:
+    return tuple(sorted(action.value for action in actions))
 
 
 def _has_four_eyes(signed: SignedOrder) -> bool:

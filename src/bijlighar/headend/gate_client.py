@@ -160,6 +160,43 @@ class RemoteGate:
         """
         await self.ask("change_keys", order_id=order_id, serial=serial, address=address_message(address))
 
+    async def change_secret(self, *, order_id: str, serial: str, address: MeterAddress) -> None:
+        """
+        Have the gate give a meter a new password for client 48, under an order that it has granted.
+
+        :raises HeadEndError: if the gate does not answer, refuses, or tells of a failure; asked again, it goes on.
+        """
+        await self.ask("change_secret", order_id=order_id, serial=serial, address=address_message(address))
+
+    async def envelope_key(self) -> bytes:
+        """
+        Return the public key (32 octets) to which is sealed what the gate alone may open.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        return bytes.fromhex(await self.ask("envelope_key"))
+
+    async def send_reading_change(
+        self, *, order_id: str, serial: str, address: MeterAddress, sealed: bytes
+    ) -> None:
+        """
+        Have the gate bring a sealed change of reading keys into a meter, under an order that it has granted.
+
+        :raises HeadEndError: if the gate does not answer, refuses, or tells of a failure; asked again, it goes on.
+        """
+        message = address_message(address)
+        sent = octets_message(sealed)
+        await self.ask("reading", order_id=order_id, serial=serial, address=message, sealed=sent)
+
+    async def read_back(self, *, order_id: str, serial: str, address: MeterAddress, is_good: bool) -> None:
+        """
+        Tell the gate how a meter was read by what an order for reading keys has changed; it looks for itself, too.
+
+        :raises HeadEndError: if the gate does not answer, or tells of a failure.
+        """
+        message = address_message(address)
+        await self.ask("read_back", order_id=order_id, serial=serial, address=message, is_good=is_good)
+
     async def send_firmware(
         self, *, order_id: str, serial: str, address: MeterAddress, version: str, image: bytes
     ) -> None:

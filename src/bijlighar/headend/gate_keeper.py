@@ -13,11 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute, Method
-from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.headend import contact, gate, gate_store, keys_store
 from bijlighar.headend.access import client_security
 from bijlighar.headend.decode import clock_octets
-from bijlighar.headend.errors import AssociationRefused, ClosedGateStore, GateRefusal
+from bijlighar.headend.errors import ClosedGateStore, GateRefusal, SealedKeys
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.model import (
     CLIENT_SETTING,
@@ -28,7 +27,7 @@ from bijlighar.headend.model import (
     MeterKeys,
     RelayReading,
 )
-from bijlighar.headend.session import MeterSession, open_session
+from bijlighar.headend.session import MeterSession
 from bijlighar.headend.wording import words_of
 from bijlighar.storage.engine import Database
 
@@ -179,16 +178,11 @@ class GateKeeper:
         :raises BijligharError: if the meter's keys are absent, or it cannot be reached, is silent or refuses.
         """
         self.head_end.forget(serial)  # its keys may have been replaced in the store by somebody else
-        try:
-            return await self._open(serial=serial, address=address)
-        except (AssociationRefused, RemoteProtocolError):
-            pending = self.change_of(serial)
-            if pending is None:
-                raise
-            # New keys were on their way and the answer was lost: the meter has them if it lets us in with them.
-            session = await self.open_with(pending, address=address)
-            self.end_change(pending, now=now)
-            return session
+        await self._prepare(serial=serial, address=address)
+        session = await contact.open_prepared(
+            self.head_end, meter=serial, address=address, client=CLIENT_SETTING, now=now
+        )
+        return KeptSession(keeper=self, serial=serial, session=session)
 
     async def open_with(self, keys: MeterKeys, *, address: MeterAddress) -> KeptSession:
         """
@@ -197,23 +191,19 @@ class GateKeeper:
         :raises BijligharError: if it cannot be reached, is silent or refuses.
         """
         await self._prepare(serial=keys.serial, address=address)
-        head_end = self.head_end
-        security = client_security(
-            client=CLIENT_SETTING,
-            keys=keys,
-            system_title=head_end.settings.system_title,
-            next_counter=head_end.counters.source(meter=keys.serial, client=CLIENT_SETTING),
-            received_counter=-1,
-            quirk=head_end.settings.quirks.of_serial(keys.serial),
-        )
-        session = await open_session(
-            address=address,
-            client=CLIENT_SETTING,
-            security=security,
-            name=keys.serial,
-            settings=head_end.settings,
-        )
+        session = await contact.open_with(self.head_end, keys=keys, address=address, client=CLIENT_SETTING)
         return KeptSession(keeper=self, serial=keys.serial, session=session)
+
+    def own_key(self) -> bytes:
+        """
+        Return the key under which the gate keeps the meters' keys.
+
+        :raises SealedKeys: if there is none.
+        """
+        key = self.head_end.settings.key_encryption_key
+        if key is None:
+            raise SealedKeys("the gate has no key-encryption key; look into its folder")
+        return key
 
     def keys(self, serial: str) -> MeterKeys:
         """
@@ -229,30 +219,13 @@ class GateKeeper:
 
     def change_of(self, serial: str) -> MeterKeys | None:
         """Return the keys that are on their way into a meter, None if none are."""
-        with self.store.read() as connection:
-            return keys_store.change_of(
-                connection,
-                keys=self.keys(serial),
-                key_encryption_key=self.head_end.settings.key_encryption_key,
-            )
+        self.keys(serial)
+        return self.head_end.pending(serial)
 
     def end_change(self, keys: MeterKeys, *, now: datetime) -> None:
         """Make keys that the meter has proved to have its keys."""
-        with self.store.write() as connection:
-            keys_store.end_change(
-                connection,
-                keys=keys,
-                key_encryption_key=self.head_end.settings.key_encryption_key,
-                now=now,
-            )
-        self.head_end.forget(keys.serial)
-
-    async def _open(self, *, serial: str, address: MeterAddress) -> KeptSession:
-        await self._prepare(serial=serial, address=address)
-        session = await contact.open_prepared(
-            self.head_end, meter=serial, address=address, client=CLIENT_SETTING
-        )
-        return KeptSession(keeper=self, serial=serial, session=session)
+        self.keys(keys.serial)
+        self.head_end.settle(keys, client=CLIENT_SETTING, now=now)
 
     async def _prepare(self, *, serial: str, address: MeterAddress) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from bijlighar.base.clock import Clock
 from bijlighar.base.errors import BijligharError
-from bijlighar.headend import gate_settings, gate_upkeep
+from bijlighar.headend import gate_keys, gate_settings, gate_upkeep
 from bijlighar.headend.errors import BrokenOrder, GateRuns
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession
 from bijlighar.headend.gate_upkeep import Firmware, GaveWay
@@ -29,6 +29,7 @@ from bijlighar.headend.gate_wire import (
     short_name,
     write_message,
 )
+from bijlighar.headend.reading_change import public_key_of
 
 log = logging.getLogger(__name__)
 
@@ -210,11 +211,50 @@ class GateServer:
     async def _change_keys(self, _talk: _Talk, message: Message) -> None:
         serial = str(message["serial"])
         async with self._turns.hold(serial):
-            await gate_upkeep.change_keys(
+            await gate_keys.change_keys(
                 self.keeper,
                 order_id=str(message["order_id"]),
                 serial=serial,
                 address=parse_address(message["address"]),
+                now=self.clock.now(),
+            )
+
+    async def _change_secret(self, _talk: _Talk, message: Message) -> None:
+        serial = str(message["serial"])
+        async with self._turns.hold(serial):
+            await gate_keys.change_secret(
+                self.keeper,
+                order_id=str(message["order_id"]),
+                serial=serial,
+                address=parse_address(message["address"]),
+                now=self.clock.now(),
+            )
+
+    async def _envelope_key(self, _talk: _Talk, _message: Message) -> str:
+        return public_key_of(self.keeper.own_key()).hex()
+
+    async def _reading(self, _talk: _Talk, message: Message) -> None:
+        serial = str(message["serial"])
+        async with self._turns.hold(serial):
+            await gate_keys.send_reading_change(
+                self.keeper,
+                order_id=str(message["order_id"]),
+                serial=serial,
+                address=parse_address(message["address"]),
+                sealed=parse_octets(message["sealed"]) or b"",
+                now=self.clock.now(),
+            )
+
+    async def _read_back(self, _talk: _Talk, message: Message) -> None:
+        serial, is_good = str(message["serial"]), message["is_good"] is True
+        log.info("%s at %s was read back: %s", message["order_id"], serial, "good" if is_good else "bad")
+        async with self._turns.hold(serial):
+            await gate_keys.read_back(
+                self.keeper,
+                order_id=str(message["order_id"]),
+                serial=serial,
+                address=parse_address(message["address"]),
+                is_good=is_good,
                 now=self.clock.now(),
             )
 
@@ -262,6 +302,10 @@ class GateServer:
         "act": _act,
         "release": _release,
         "change_keys": _change_keys,
+        "change_secret": _change_secret,
+        "envelope_key": _envelope_key,
+        "reading": _reading,
+        "read_back": _read_back,
         "firmware": _firmware,
         "settings": _settings,
         "outcomes": _outcomes,

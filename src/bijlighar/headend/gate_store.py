@@ -1,6 +1,7 @@
 """The gate's own tables: what it has let through, and what it has said."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, String, Table, func, select, update
@@ -36,13 +37,23 @@ _use = Table(
     Column("used_at", Moment, nullable=False),
 )
 
-#: The images and the documents of settings let to meters; `outcome` is empty until the meter was read back.
+#: The images, the documents of settings and the changes of reading keys (by their digests) that were let to meters;
+#: `outcome` is empty until the meter was read back.
 _image = Table(
     "headend_gate_image",
     metadata,
     Column("order_id", String(200), primary_key=True),
     Column("image", String(200), nullable=False, index=True),
     Column("outcome", String(8), nullable=False),
+)
+
+#: The order for its reading keys, or its reading password, that was admitted last for each meter.
+_reading = Table(
+    "headend_gate_reading",
+    metadata,
+    Column("meter", String(200), primary_key=True),
+    Column("order_id", String(200), nullable=False),
+    Column("issued_at", Moment, nullable=False),
 )
 
 _log = append_only(
@@ -58,7 +69,15 @@ _log = append_only(
     )
 )
 
-TABLES = (_order, _use, _image, _log)
+TABLES = (_order, _use, _image, _reading, _log)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOrder:
+    """An order for the reading keys, or the reading password, of a meter."""
+
+    order_id: str
+    issued_at: datetime
 
 
 def lock(connection: Connection) -> None:
@@ -98,6 +117,43 @@ def step_counts(connection: Connection, *, image: str) -> StepCounts:
     )
     found: dict[str, int] = {outcome: count for outcome, count in connection.execute(statement)}
     return StepCounts(sent=sum(found.values()), good=found.get(GOOD, 0), bad=found.get(BAD, 0))
+
+
+def recent_counts(connection: Connection, *, actions: Sequence[str], since: datetime) -> StepCounts:
+    """
+    Return to how many meters something was let after `since` by orders of some actions, and how they were read back.
+
+    An order that was closed unread, because a later one for its meter took its place, does not count.
+    """
+    statement = (
+        select(_image.c.outcome, func.count())
+        .join(_order, _order.c.order_id == _image.c.order_id)
+        .where(
+            _order.c.action.in_(actions),
+            _order.c.admitted_at > since,
+            _order.c.closed_at.is_(None) | (_image.c.outcome != ""),
+        )
+        .group_by(_image.c.outcome)
+    )
+    found: dict[str, int] = {outcome: count for outcome, count in connection.execute(statement)}
+    return StepCounts(sent=sum(found.values()), good=found.get(GOOD, 0), bad=found.get(BAD, 0))
+
+
+def latest_reading(connection: Connection, *, serial: str) -> ReadingOrder | None:
+    """Return the order for the reading keys, or the reading password, of a meter that was admitted last."""
+    row = connection.execute(select(_reading).where(_reading.c.meter == serial)).first()
+    return None if row is None else ReadingOrder(order_id=row.order_id, issued_at=row.issued_at)
+
+
+def mark_reading(connection: Connection, *, serial: str, order_id: str, issued_at: datetime) -> None:
+    """Record which order for the reading keys, or the reading password, of a meter was admitted last."""
+    statement = insert_for(connection, _reading).values(meter=serial, order_id=order_id, issued_at=issued_at)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[_reading.c.meter],
+            set_={"order_id": statement.excluded.order_id, "issued_at": statement.excluded.issued_at},
+        )
+    )
 
 
 def mark_image(connection: Connection, *, order_id: str, image: str) -> None:
@@ -157,10 +213,14 @@ def counts(connection: Connection, *, feeder: str, hour_from: datetime, day_from
     """
     Return how much that cuts supply has passed after `hour_from`, on `feeder` after it, and after `day_from`.
 
-    Settings after which a meter may cut by itself count like disconnections; settings of all kinds count apart, too.
+    Settings after which a meter may cut by itself count like disconnections; settings of all kinds, and what changes
+    reading keys and passwords, count apart, too.
     """
     cutting = (ControlAction.DISCONNECT.value, ControlAction.SUPPLY_SETTINGS.value)
-    setting = (ControlAction.SETTINGS.value, ControlAction.SUPPLY_SETTINGS.value)
+    setting = (
+        *(ControlAction.SETTINGS.value, ControlAction.SUPPLY_SETTINGS.value),
+        *(ControlAction.READING_KEYS.value, ControlAction.READING_SECRET.value),
+    )
     past = select(func.count()).where(_order.c.action.in_(cutting))
     settings = select(func.count()).where(_order.c.action.in_(setting), _order.c.admitted_at > hour_from)
     hour = past.where(_order.c.admitted_at > hour_from)

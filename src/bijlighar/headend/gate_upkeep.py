@@ -1,15 +1,9 @@
-"""
-What the gate does to a meter itself under an order: new keys for client 48, and firmware.
-
-New keys are on disk before they leave, beside those that the meter is known to have, and stay there until the meter
-has proved which it holds. Firmware goes on where it was broken off: the meter itself tells which blocks it has.
-"""
+"""What the gate does to a meter's firmware: it goes on where it was broken off, as the meter's own bitmap tells."""
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from bijlighar.dlms import axdr, upkeep
@@ -17,12 +11,11 @@ from bijlighar.dlms.axdr import BitString
 from bijlighar.dlms.cosem import ActionOutcome, Attribute, Method, result_name
 from bijlighar.dlms.event import GetResult
 from bijlighar.dlms.obis import Obis
-from bijlighar.dlms.security import wrap_key
-from bijlighar.dlms.upkeep import ImageName, ImageStatus, KeyId
-from bijlighar.headend import gate_store, keys_store
-from bijlighar.headend.errors import AccessRefused, GarbledAnswer, UnknownMeterKeys, WrongFirmware
+from bijlighar.dlms.upkeep import ImageName, ImageStatus
+from bijlighar.headend import gate_store
+from bijlighar.headend.errors import AccessRefused, GarbledAnswer, WrongFirmware
 from bijlighar.headend.gate_keeper import GateKeeper, KeptSession, refusal
-from bijlighar.headend.model import CLIENT_SETTING, ControlAction, GateCode, MeterAddress, MeterKeys
+from bijlighar.headend.model import ControlAction, GateCode, MeterAddress
 
 FIRMWARE_VERSION = Attribute(class_id=1, obis=Obis.parse("1.0.0.2.0.255"), index=2)
 #: How often the bitmap of blocks is read before a meter is given up that keeps losing them.
@@ -49,50 +42,6 @@ class Firmware:
     def digest(self) -> str:
         """Return the SHA-256 that an order for it names, in hex."""
         return hashlib.sha256(self.octets).hexdigest()
-
-
-async def change_keys(
-    keeper: GateKeeper, *, order_id: str, serial: str, address: MeterAddress, now: datetime
-) -> None:
-    """
-    Give a meter new keys for client 48, which the gate makes and nobody else sees; go on where it was broken off.
-
-    :raises GateRefusal: if no such order was admitted.
-    :raises UnknownMeterKeys: if the meter's keys, or the master key, are absent.
-    :raises BijligharError: if the meter cannot be reached, is silent or refuses: the next try goes on.
-    """
-    _use(keeper, ControlAction.CHANGE_KEYS, order_id=order_id, serial=serial, now=now)
-    current = keeper.keys(serial)
-    if current.master is None:
-        raise UnknownMeterKeys(f"no master key is stored for meter {serial}; its keys cannot be changed")
-    pending = _begin(keeper, current, now=now)
-    session = await keeper.open(serial=serial, address=address, now=now)
-    try:
-        if keeper.change_of(serial) is not None:
-            wrapped = {
-                KeyId.UNICAST: wrap_key(kek=current.master, key=pending.ek),
-                KeyId.AUTHENTICATION: wrap_key(kek=current.master, key=pending.ak),
-            }
-            method = upkeep.key_transfer(CLIENT_SETTING)
-            await _act(session, method, upkeep.encode_keys(wrapped))
-        # else the meter had taken them before, and said so by letting us in
-    finally:
-        session.close()
-    if keeper.change_of(serial) is not None:
-        proof = await keeper.open_with(pending, address=address)
-        await proof.release()
-        proof.close()
-        keeper.end_change(pending, now=now)
-    await keeper.close_order(order_id, now=now)
-
-
-def _begin(keeper: GateKeeper, current: MeterKeys, *, now: datetime) -> MeterKeys:
-    new = replace(current, ek=os.urandom(len(current.ek)), ak=os.urandom(len(current.ak)), factory=False)
-    key = keeper.head_end.settings.key_encryption_key
-    with keeper.store.write() as connection:
-        keys_store.begin_change(connection, keys=new, key_encryption_key=key, now=now)
-        begun = keys_store.change_of(connection, keys=current, key_encryption_key=key)
-    return begun or new
 
 
 async def send_firmware(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 
 from bijlighar.base.errors import BijligharError
 from bijlighar.dlms.security import Security
@@ -94,6 +95,10 @@ class HeadEnd:
                 self._by_title.clear()
             self._by_title[title] = keys
 
+    def forget_title(self, title: bytes) -> None:
+        """Read the keys of the meter with a system title from the database again when they are next needed."""
+        self._by_title.pop(title, None)
+
     def forget(self, meter: str) -> None:
         """Read the keys of a meter from the database again when they are next needed."""
         keys = self._keys.pop(meter, None)
@@ -109,14 +114,69 @@ class HeadEnd:
         :raises UnknownMeterKeys: if the keys that it needs are absent.
         :raises BrokenQuirk: if its quirk file cannot be used.
         """
+        return self._security(self.keys(meter), client, self._received.get((meter, client), -1))
+
+    def new_security(self, *, keys: MeterKeys, client: int) -> Security | None:
+        """
+        Return how to speak with a meter by keys that it may have or not; nothing was heard under them yet.
+
+        :raises UnknownMeterKeys: if the keys that it needs are absent.
+        """
+        return self._security(keys, client, -1)
+
+    def _security(self, keys: MeterKeys, client: int, received_counter: int) -> Security | None:
         return client_security(
             client=client,
-            keys=self.keys(meter),
+            keys=keys,
             system_title=self.settings.system_title,
-            next_counter=self.counters.source(meter=meter, client=client),
-            received_counter=self._received.get((meter, client), -1),
-            quirk=self.settings.quirks.of_serial(meter),
+            next_counter=self.counters.source(meter=keys.serial, client=client),
+            received_counter=received_counter,
+            quirk=self.settings.quirks.of_serial(keys.serial),
         )
+
+    def pending(self, meter: str) -> MeterKeys | None:
+        """
+        Return the keys that are on their way into a meter whose keys are loaded, None if none are.
+
+        :raises SealedKeys: if they do not open.
+        """
+        with self._database.read() as connection:
+            return keys_store.change_of(
+                connection, keys=self.keys(meter), key_encryption_key=self.settings.key_encryption_key
+            )
+
+    def begin(self, keys: MeterKeys, *, now: datetime) -> MeterKeys:
+        """
+        Keep new keys beside those that a meter is known to have; return those begun before, where there are any.
+
+        :raises SealedKeys: if there is no key to seal them under.
+        """
+        with self._database.write() as connection:
+            key = self.settings.key_encryption_key
+            keys_store.begin_change(connection, keys=keys, key_encryption_key=key, now=now)
+            begun = keys_store.change_of(connection, keys=keys, key_encryption_key=key)
+        return begun or keys
+
+    def settle(self, keys: MeterKeys, *, client: int, now: datetime) -> bool:
+        """Make keys that the meter has proved to have its keys; return False if they were on their way no more."""
+        before = self.keys(keys.serial)
+        ciphers = (client,) if (before.ek, before.ak) != (keys.ek, keys.ak) else ()
+        with self._database.write() as connection:
+            is_settled = keys_store.end_change(
+                connection,
+                keys=keys,
+                key_encryption_key=self.settings.key_encryption_key,
+                now=now,
+                ciphers=ciphers,
+            )
+        self.forget(keys.serial)
+        self.load(meters=[keys.serial], client=client)
+        return is_settled
+
+    def abandon(self, keys: MeterKeys) -> None:
+        """Forget new keys that the meter has said it does not take, and has proved not to have."""
+        with self._database.write() as connection:
+            keys_store.drop_change(connection, keys=keys, key_encryption_key=self.settings.key_encryption_key)
 
     def permit(
         self,

@@ -24,6 +24,11 @@ TITLE_OCTETS = 8
 #: Keys of security suites 0 and 1, and of 2; which of them a meter wants is seen when it is spoken with.
 KEY_OCTETS = (16, 32)
 METERS_LIMIT = 1_000_000
+#: What a sealed row holds, in its order; what came later stands last.
+_SEALED = (
+    *("ek", "ak", "lls", "hls", "setting_ek", "setting_ak", "master", "factory"),
+    *("push_ek", "push_ak"),
+)
 
 
 def read_keys_file(text: str) -> tuple[MeterKeys, ...]:
@@ -60,7 +65,11 @@ def write_keys_file(keys: Sequence[MeterKeys]) -> str:
                 "ak": meter.ak.hex(),
                 "lls": _password(meter.lls),
                 "hls": _password(meter.hls),
-                **{name: octets.hex() for name, octets in _own_keys(meter).items() if octets is not None},
+                **{
+                    name: octets.hex()
+                    for name, octets in (_own_keys(meter) | _push_keys(meter)).items()
+                    if octets is not None
+                },
                 **({"factory": True} if meter.factory else {}),
             }
             for meter in keys
@@ -81,6 +90,7 @@ def seal(*, keys: MeterKeys, key_encryption_key: bytes | None) -> bytes:
             *(keys.ek.hex(), keys.ak.hex(), _hex(keys.lls), _hex(keys.hls)),
             *(_hex(octets) for octets in _own_keys(keys).values()),
             keys.factory,
+            *(_hex(octets) for octets in _push_keys(keys).values()),
         ],
         separators=(",", ":"),
     )
@@ -104,20 +114,22 @@ def unseal(
             f"the keys of meter {serial} do not open with this key-encryption key; "
             "put the right one in place or store the keys again"
         ) from None
-    ek, ak, lls, hls, *more = json.loads(secrets)
-    setting_ek, setting_ak, master, factory = more or (None, None, None, False)
+    found = dict(zip(_SEALED, json.loads(secrets), strict=False))  # an older release sealed fewer
+    octets = {name: bytes.fromhex(found[name]) for name in _SEALED if found.get(name) and name != "factory"}
     return MeterKeys(
         serial=serial,
         system_title=system_title,
         url=url,
-        ek=bytes.fromhex(ek),
-        ak=bytes.fromhex(ak),
-        lls=None if lls is None else bytes.fromhex(lls),
-        hls=None if hls is None else bytes.fromhex(hls),
-        setting_ek=None if setting_ek is None else bytes.fromhex(setting_ek),
-        setting_ak=None if setting_ak is None else bytes.fromhex(setting_ak),
-        master=None if master is None else bytes.fromhex(master),
-        factory=factory,
+        ek=octets["ek"],
+        ak=octets["ak"],
+        lls=octets.get("lls"),
+        hls=octets.get("hls"),
+        setting_ek=octets.get("setting_ek"),
+        setting_ak=octets.get("setting_ak"),
+        push_ek=octets.get("push_ek"),
+        push_ak=octets.get("push_ak"),
+        master=octets.get("master"),
+        factory=bool(found.get("factory")),
     )
 
 
@@ -135,7 +147,18 @@ def command_part(keys: MeterKeys) -> MeterKeys:
         lls=None,
         setting_ek=None,
         setting_ak=None,
+        push_ek=None,
+        push_ak=None,
     )
+
+
+def push_keys(keys: MeterKeys) -> tuple[bytes, bytes]:
+    """Return EK and AK under which a meter pushes: those of reading, where it has no others."""
+    return keys.push_ek or keys.ek, keys.push_ak or keys.ak
+
+
+def _push_keys(keys: MeterKeys) -> dict[str, bytes | None]:
+    return {"push_ek": keys.push_ek, "push_ak": keys.push_ak}
 
 
 def _own_keys(keys: MeterKeys) -> dict[str, bytes | None]:
@@ -166,6 +189,8 @@ def _entry(number: int, entry: object) -> MeterKeys:
         hls=_secret(where, entry, "hls"),
         setting_ek=_octets_if_any(where, entry, "setting_ek"),
         setting_ak=_octets_if_any(where, entry, "setting_ak"),
+        push_ek=_octets_if_any(where, entry, "push_ek"),
+        push_ak=_octets_if_any(where, entry, "push_ak"),
         master=_octets_if_any(where, entry, "master"),
         factory=_flag(where, entry, "factory"),
     )

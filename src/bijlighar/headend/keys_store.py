@@ -56,9 +56,19 @@ TABLES = (_key, _counter, _change)
 
 
 def store_keys(
-    connection: Connection, *, keys: Sequence[MeterKeys], key_encryption_key: bytes | None, now: datetime
+    connection: Connection,
+    *,
+    keys: Sequence[MeterKeys],
+    key_encryption_key: bytes | None,
+    now: datetime,
+    ciphers: Sequence[int] | None = None,
 ) -> None:
-    """Store the keys of meters sealed; those of a known meter are replaced."""
+    """
+    Store the keys of meters sealed; those of a known meter are replaced.
+
+    `ciphers` are the clients whose EK and AK are others than before, None for all: what was heard under keys that
+    stay is not believed again.
+    """
     for first in range(0, len(keys), ROWS_PER_STATEMENT):
         statement = insert_for(connection, _key).values(
             [
@@ -86,7 +96,10 @@ def store_keys(
         )
         # New keys begin new counters at the meter's side; ours only rise.
         serials = [meter.serial for meter in keys[first : first + ROWS_PER_STATEMENT]]
-        connection.execute(update(_counter).where(_counter.c.meter.in_(serials)).values(received=-1))
+        forgotten = update(_counter).where(_counter.c.meter.in_(serials)).values(received=-1)
+        if ciphers is not None:
+            forgotten = forgotten.where(_counter.c.client.in_(ciphers))
+        connection.execute(forgotten)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +158,18 @@ def begin_change(
 
 
 def change_of(
-    connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None
+    connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None, is_held: bool = False
 ) -> MeterKeys | None:
     """
     Return the keys that are on their way into the meter of `keys`, None if none are.
 
+    With `is_held` nobody else begins or ends a change of this meter until the transaction is over.
+
     :raises SealedKeys: if they do not open.
     """
     statement = select(_change.c.sealed).where(_change.c.meter == keys.serial)
+    if is_held:
+        statement = statement.with_for_update()
     sealed = connection.execute(statement).scalar_one_or_none()
     if sealed is None:
         return None
@@ -166,11 +183,40 @@ def change_of(
 
 
 def end_change(
-    connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None, now: datetime
-) -> None:
-    """Make new keys, which the meter has proved to have, its keys."""
-    store_keys(connection, keys=[keys], key_encryption_key=key_encryption_key, now=now)
+    connection: Connection,
+    *,
+    keys: MeterKeys,
+    key_encryption_key: bytes | None,
+    now: datetime,
+    ciphers: Sequence[int],
+) -> bool:
+    """
+    Make new keys, which the meter has proved to have, its keys; return False where they are on their way no more.
+
+    Somebody else may have proved them before, and begun the next change: that one is left alone. `ciphers` are the
+    clients whose EK and AK are others than before.
+    """
+    if not _is_begun(connection, keys=keys, key_encryption_key=key_encryption_key):
+        return False
+    store_keys(
+        connection,
+        keys=[keys],
+        key_encryption_key=key_encryption_key,
+        now=now,
+        ciphers=ciphers,
+    )
     connection.execute(_change.delete().where(_change.c.meter == keys.serial))
+    return True
+
+
+def drop_change(connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None) -> None:
+    """Forget new keys that the meter has said it does not take, and has proved not to have."""
+    if _is_begun(connection, keys=keys, key_encryption_key=key_encryption_key):
+        connection.execute(_change.delete().where(_change.c.meter == keys.serial))
+
+
+def _is_begun(connection: Connection, *, keys: MeterKeys, key_encryption_key: bytes | None) -> bool:
+    return keys == change_of(connection, keys=keys, key_encryption_key=key_encryption_key, is_held=True)
 
 
 def meters_in_change(connection: Connection) -> frozenset[str]:

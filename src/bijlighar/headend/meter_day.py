@@ -126,7 +126,11 @@ class Collector:
         """
         head_end = self._head_end
         session = await contact.open_prepared(
-            head_end, meter=task.meter, address=address, client=head_end.settings.collect_client
+            head_end,
+            meter=task.meter,
+            address=address,
+            client=head_end.settings.collect_client,
+            now=self._now,
         )
         try:
             known = task.known.model if task.known else None

@@ -18,11 +18,16 @@ class ControlAction(StrEnum):
     What an order does: to the relay, or to the meter's own keys, firmware and settings.
 
     Settings after which a meter may open its relay by itself have an action of their own: SUPPLY_SETTINGS.
+    CHANGE_KEYS and CHANGE_SECRET are of client 48, whose keys the gate makes; READING_KEYS and READING_SECRET of
+    client 32, whose keys and password the head-end makes.
     """
 
     DISCONNECT = "disconnect"
     RECONNECT = "reconnect"
     CHANGE_KEYS = "change-keys"
+    CHANGE_SECRET = "change-secret"  # noqa: S105 - the name of an action
+    READING_KEYS = "reading-keys"
+    READING_SECRET = "reading-secret"  # noqa: S105 - the name of an action
     FIRMWARE = "firmware"
     SETTINGS = "settings"
     SUPPLY_SETTINGS = "supply-settings"
@@ -44,8 +49,9 @@ class ControlOrder:
     """
     The order to do one thing to one meter once, before it expires.
 
-    `detail` of an order for firmware is the SHA-256 of the image in hex, of one for settings that of their document;
-    of the others there is none. `sanctioned_w` is the sanctioned load [W] below which no load limit may be set.
+    `detail` of an order for firmware is the SHA-256 of the image in hex, of one for settings that of their document,
+    of one for reading keys or the reading password the digest of the change; of the others there is none.
+    `sanctioned_w` is the sanctioned load [W] below which no load limit may be set.
     """
 
     order_id: str
@@ -216,6 +222,8 @@ class GateCode(StrEnum):
     FACTORY_KEYS = "headend.gate-factory-keys"
     BROKEN_DOCUMENT = "headend.gate-broken-document"
     WRONG_DOCUMENT = "headend.gate-wrong-document"
+    WRONG_KEYS = "headend.gate-wrong-keys"
+    LATER_KEYS = "headend.gate-later-keys"
     MAY_INTERRUPT = "headend.gate-may-interrupt"
     LOAD_LIMIT = "headend.gate-load-limit"
     CEILING_SETTINGS = "headend.gate-ceiling-settings"
@@ -255,7 +263,8 @@ class AdmittedCounts:
     """
     How much the gate has admitted that cuts, or may cut, supply: last hour, on the feeder, last 24 hours.
 
-    `settings_hour` is how many orders for settings of any kind it has admitted in the last hour.
+    `settings_hour` is how many orders for settings of any kind, for reading keys and reading passwords it has
+    admitted in the last hour.
     """
 
     hour: int
@@ -266,7 +275,7 @@ class AdmittedCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCounts:
-    """To how many meters an image or a document was let, how many were read back with it, and how many without."""
+    """To how many meters an image, a document or keys were let, how many were read back well, and how many not."""
 
     sent: int
     good: int
@@ -291,6 +300,7 @@ class MeterKeys:
     What opens one meter; secrets are kept out of every printed form.
 
     `setting_ek` and `setting_ak` are those of client 48 where the meter has a security setup of its own for it,
+    `push_ek` and `push_ak` those of what it pushes, where they are not those of reading;
     `master` is the key under which new keys are wrapped; `factory` says that people outside the company know them.
     """
 
@@ -303,6 +313,8 @@ class MeterKeys:
     hls: bytes | None = field(default=None, repr=False)
     setting_ek: bytes | None = field(default=None, repr=False)
     setting_ak: bytes | None = field(default=None, repr=False)
+    push_ek: bytes | None = field(default=None, repr=False)
+    push_ak: bytes | None = field(default=None, repr=False)
     master: bytes | None = field(default=None, repr=False)
     factory: bool = False
 

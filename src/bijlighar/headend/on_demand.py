@@ -12,7 +12,7 @@ from bijlighar.headend.errors import MeterSilent, UnexpectedLayout
 from bijlighar.headend.field_rows import profile_answer
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.layout import read_columns, read_model
-from bijlighar.headend.model import CLIENT_SETTING, SESSION_OK, Lane, MeterAddress, SessionPurpose, SessionRow
+from bijlighar.headend.model import SESSION_OK, Lane, MeterAddress, SessionPurpose, SessionRow
 from bijlighar.headend.on_demand_store import AskedReading, AskedState
 from bijlighar.headend.quirks import NO_QUIRK, Quirks
 from bijlighar.headend.session import MeterSession
@@ -98,11 +98,12 @@ async def _read(database: Database, *, job: jobs.Job, now: datetime, head_end: H
         octets_in=octets[0],
         octets_out=octets[1],
     )
-    heard = head_end.heard_counters(meters=[meter], client=CLIENT_SETTING)
+    client = head_end.settings.collect_client
+    heard = head_end.heard_counters(meters=[meter], client=client)
     with database.write() as connection:
         on_demand_store.finish(connection, number=number, answer=answer, problem=problem, now=now)
         session_store.log_sessions(connection, rows=[row])
-        keys_store.write_received(connection, received=heard, client=CLIENT_SETTING)
+        keys_store.write_received(connection, received=heard, client=client)
         jobs.finish(connection, job=job, now=now)
 
 
@@ -126,11 +127,11 @@ async def _speak(
 async def _speak_under_permit(
     database: Database, device: EndDevice, address: MeterAddress, *, now: datetime, head_end: HeadEnd
 ) -> tuple[dict[str, object], tuple[int, int]]:
-    meter = device.serial
-    problems = await contact.prepare(head_end, meters={meter: address}, client=CLIENT_SETTING)
+    meter, client = device.serial, head_end.settings.collect_client
+    problems = await contact.prepare(head_end, meters={meter: address}, client=client)
     if meter in problems:
         raise problems[meter]
-    session = await contact.open_prepared(head_end, meter=meter, address=address, client=CLIENT_SETTING)
+    session = await contact.open_prepared(head_end, meter=meter, address=address, client=client, now=now)
     try:
         answer: dict[str, object] = {
             "profile": await _instantaneous(session, meter, head_end.settings.quirks)
@@ -146,7 +147,7 @@ async def _speak_under_permit(
                 control_store.believe(connection, meter=meter, relay=relay, now=now)
         await session.release()
     finally:
-        head_end.heard(meter=meter, client=CLIENT_SETTING, counter=session.received_counter)
+        head_end.heard(meter=meter, client=client, counter=session.received_counter)
         session.close()
     return answer, session.octets
 

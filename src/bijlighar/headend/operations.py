@@ -40,10 +40,12 @@ from bijlighar.headend.orders import (
 )
 from bijlighar.headend.quirks import Quirks
 from bijlighar.headend.quirks_file import read_files as read_quirks
+from bijlighar.headend.reading_keys import begin_reading_change, change_reading
 from bijlighar.headend.settings_document import SettingsDocument
 from bijlighar.headend.settings_file import read_document
 from bijlighar.headend.upkeep import (
     change_keys,
+    change_secret,
     compare_settings,
     read_settings,
     send_firmware,
@@ -78,8 +80,11 @@ __all__ = [
     "UpkeepIncomplete",
     "adopt_keys",
     "ask_reading",
+    "begin_reading_change",
     "cancel_control",
     "change_keys",
+    "change_reading",
+    "change_secret",
     "collect_due",
     "compare_settings",
     "field_title",

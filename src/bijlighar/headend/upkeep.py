@@ -137,7 +137,7 @@ async def settings_outcomes(*, digest: str, settings: HeadEndSettings) -> Mappin
 
     :raises GateAway: if the gate does not answer.
     """
-    return await _gate(settings).outcomes(digest=digest)
+    return await gate_of(settings).outcomes(digest=digest)
 
 
 async def change_keys(
@@ -151,6 +151,19 @@ async def change_keys(
     """
     gate, address = await _admitted(database, signed=signed, settings=settings, now=now)
     await gate.change_keys(order_id=signed.order.order_id, serial=signed.order.serial, address=address)
+
+
+async def change_secret(
+    database: Database, *, signed: SignedOrder, settings: HeadEndSettings, now: datetime
+) -> None:
+    """
+    Have the gate give the meter of an order a new password for client 48; nobody but the gate sees it.
+
+    :raises GateRefusal: if the gate does not admit the order.
+    :raises BijligharError: if the gate or the meter does not answer: done again, it goes on.
+    """
+    gate, address = await _admitted(database, signed=signed, settings=settings, now=now)
+    await gate.change_secret(order_id=signed.order.order_id, serial=signed.order.serial, address=address)
 
 
 async def send_firmware(
@@ -198,14 +211,19 @@ async def _admitted(
     return gate, address
 
 
-def _gate(settings: HeadEndSettings) -> RemoteGate:
+def gate_of(settings: HeadEndSettings) -> RemoteGate:
+    """
+    Return the gate's process.
+
+    :raises GateAway: if none is set.
+    """
     if settings.gate_socket is None:
         raise GateAway("keys, firmware and settings go through the gate's process alone, and none is set")
     return RemoteGate(settings.gate_socket)
 
 
 def _way(database: Database, *, serial: str, settings: HeadEndSettings) -> tuple[RemoteGate, MeterAddress]:
-    gate = _gate(settings)
+    gate = gate_of(settings)
     with database.read() as connection:
         device = registry.end_device(connection, serial=serial)
     if device.url is None:

@@ -145,14 +145,21 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
             hi="आदेश किसी दूसरे फ़र्मवेयर का है", en="the order is for another image of firmware"
         ),
         "headend.gate-step": Words(
-            hi="इस फ़र्मवेयर या सेटिंग के पिछले चरण के मीटर अभी पढ़कर जाँचे नहीं गए",
-            en="the meters of the step before have not been read back with this firmware or these settings",
+            hi="पिछले चरण के मीटर अभी इस फ़र्मवेयर, सेटिंग या नई कुंजियों के साथ पढ़कर जाँचे नहीं गए",
+            en="the meters of the step before have not been read back with this firmware, these settings or new keys",
         ),
         "headend.gate-broken-document": Words(
             hi="सेटिंग का दस्तावेज़ समझ में नहीं आता", en="the document of settings cannot be understood"
         ),
         "headend.gate-wrong-document": Words(
             hi="आदेश किसी दूसरे सेटिंग दस्तावेज़ का है", en="the order is for another document of settings"
+        ),
+        "headend.gate-wrong-keys": Words(
+            hi="आदेश किन्हीं दूसरी पढ़ने की कुंजियों का है", en="the order is for other reading keys"
+        ),
+        "headend.gate-later-keys": Words(
+            hi="इस मीटर की पढ़ने की कुंजियों का इससे बाद का आदेश माना जा चुका है",
+            en="a later order for the reading keys of this meter was admitted",
         ),
         "headend.gate-may-interrupt": Words(
             hi="सेटिंग आपूर्ति काट सकती है या नहीं, इसमें आदेश और दस्तावेज़ अलग हैं",
@@ -163,8 +170,8 @@ _WORDS: Mapping[str, Words] = MappingProxyType(
             en="the load limit is below the sanctioned load, or that is not known",
         ),
         "headend.gate-ceiling-settings": Words(
-            hi="एक घंटे में सेटिंग बदलने की सीमा पूरी हो गई है",
-            en="the ceiling of settings in one hour is reached",
+            hi="एक घंटे में सेटिंग और पढ़ने की कुंजियाँ बदलने की सीमा पूरी हो गई है",
+            en="the ceiling of settings and reading keys in one hour is reached",
         ),
         "headend.gate-away": Words(
             hi="गेट चालू नहीं है, इसलिए कुछ नहीं भेजा गया", en="the gate does not run, so nothing passes"

@@ -373,6 +373,10 @@ class LiveTown:
         with self.saving():
             self._happen(device, code, alert=True)
 
+    def note(self, device: int, code: int) -> None:
+        """Let an event stand in a meter's log, within `saving`; nobody is alerted."""
+        self._happen(device, code, alert=False)
+
     def _happen(self, device: int, code: int, *, alert: bool) -> None:
         measured, channel = self.present(), int(self.wiring.channel_of[device])
         event = LoggedEvent(

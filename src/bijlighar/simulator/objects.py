@@ -136,7 +136,7 @@ class MeterObjects:
         method = request.method
         if client != is15959.UTILITY:
             return ActionResult(result=ActionOutcome.READ_WRITE_DENIED)
-        if method.class_id in (upkeep.SECURITY_SETUP, upkeep.IMAGE_TRANSFER):
+        if method.class_id in (upkeep.SECURITY_SETUP, upkeep.IMAGE_TRANSFER, upkeep.ASSOCIATION):
             device = self._live.town.devices[device_index]
             return ActionResult(result=self.upkeep.act(device, method, request.parameters))
         if method == INDIAN.activate:
@@ -151,9 +151,12 @@ class MeterObjects:
         return ActionResult(result=ActionOutcome.SUCCESS)
 
     def set(self, device_index: int, client: int, request: SetRequest) -> SetResult:
-        """Return the answer of a meter to a SET of a client: its clock and its settings may be set, nothing else."""
+        """Return the answer of a meter to a SET of a client: its clock, settings and a password may be set."""
         if client != is15959.UTILITY:
             return SetResult(result=DataAccess.READ_WRITE_DENIED)
+        if request.attribute.class_id == upkeep.ASSOCIATION:
+            device = self._live.town.devices[device_index]
+            return SetResult(result=self.upkeep.write_secret(device, request.attribute, request.data))
         if request.attribute != is15959.CLOCK_TIME:
             return SetResult(result=self._write_setting(device_index, request))
         try:

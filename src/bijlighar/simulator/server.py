@@ -318,12 +318,14 @@ class MeterConnection(asyncio.Protocol):
         if client not in (READER, SETTING):
             return None
         device, reads = live.town.devices[index], client == READER
-        key, authentication_key = way.keys(*self._meters.objects.upkeep.keys(device, client))
+        upkeep = self._meters.objects.upkeep
+        key, authentication_key = way.keys(*upkeep.keys(device, client))
         if live.has_fault(index, "wrong_key"):
             key = bytes(octet ^ 0x5A for octet in key)
+        secret = upkeep.secret(device, client)
         return Security(
             mechanism=way.mechanism if reads else Mechanism.HLS5,
-            secret=way.password(device.reader_secret) if reads else device.setting_key,
+            secret=way.password(secret) if reads else secret,
             ciphered=way.ciphers_reading or not reads,
             own_title=way.title(device),
             ek=key,

@@ -1,4 +1,4 @@
-"""What the meters remember of new keys and of firmware that was sent to them; on disk before it is answered."""
+"""What the meters remember of new keys, passwords and firmware that were sent; on disk before it is answered."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bijlighar.dlms import axdr, is15959, upkeep
 from bijlighar.dlms.axdr import BitString
-from bijlighar.dlms.cosem import ActionOutcome, Method
+from bijlighar.dlms.cosem import ActionOutcome, Attribute, DataAccess, Method
 from bijlighar.dlms.errors import RemoteProtocolError
 from bijlighar.dlms.security import KEY_OCTETS, unwrap_key
 from bijlighar.dlms.upkeep import ImageStatus, KeyId
@@ -18,7 +18,9 @@ BLOCK_OCTETS = 200
 IMAGE_OCTETS_MAX = 4 * 1024 * 1024
 #: An image ends with the SHA-256 of what stands before.
 SEAL_OCTETS = 32
-_KEYS, _FIRMWARE, _IMAGE = "new_keys", "firmware", "image:"
+_KEYS, _SECRETS, _FIRMWARE, _IMAGE = "new_keys", "new_secrets", "firmware", "image:"
+#: What stands in a meter's log: the password of the reading client, that of the setting client, or keys were changed.
+READER_SECRET_CHANGED, SETTING_SECRET_CHANGED, KEYS_CHANGED = 161, 162, 164
 
 
 @dataclass(slots=True)
@@ -57,13 +59,14 @@ def _unpacked(stored: bytes) -> Image:
 
 
 class Upkeep:
-    """Keys and firmware of all meters of a town."""
+    """Keys, passwords and firmware of all meters of a town."""
 
     def __init__(self, live: LiveTown) -> None:
         """Take up what is remembered."""
         self._live = live
         stored = live.memory.state()
         self._keys: dict[str, list[str]] = json.loads(stored.get(_KEYS, b"{}"))
+        self._secrets: dict[str, str] = json.loads(stored.get(_SECRETS, b"{}"))
         self._firmware: dict[str, str] = json.loads(stored.get(_FIRMWARE, b"{}"))
         self._images = {
             int(name.removeprefix(_IMAGE)): _unpacked(octets)
@@ -78,6 +81,13 @@ class Upkeep:
             return device.encryption_key, device.authentication_key
         return bytes.fromhex(changed[0]), bytes.fromhex(changed[1])
 
+    def secret(self, device: Device, client: int) -> bytes:
+        """Return the password of a client: that of the factory until it is changed."""
+        changed = self._secrets.get(f"{device.index}/{client}")
+        if changed is not None:
+            return bytes.fromhex(changed)
+        return device.reader_secret if client == is15959.METER_READER else device.setting_key
+
     def firmware(self, device: Device) -> str:
         """Return the version that runs."""
         return self._firmware.get(str(device.index), FIRMWARE)
@@ -87,9 +97,24 @@ class Upkeep:
         try:
             if method.class_id == upkeep.SECURITY_SETUP:
                 return self._take_keys(device, method, parameters or b"")
+            if method.class_id == upkeep.ASSOCIATION:
+                if method != upkeep.change_secret(is15959.UTILITY):
+                    return ActionOutcome.OBJECT_UNDEFINED
+                self._take_secret(device, is15959.UTILITY, parameters or b"")
+                return ActionOutcome.SUCCESS
             return self._take_image(device, method, parameters or b"")
         except RemoteProtocolError:
             return ActionOutcome.OTHER_REASON
+
+    def write_secret(self, device: Device, attribute: Attribute, data: bytes) -> DataAccess:
+        """Return the answer to the writing of an attribute of an association object."""
+        if attribute != upkeep.secret_of(is15959.METER_READER):
+            return DataAccess.READ_WRITE_DENIED
+        try:
+            self._take_secret(device, is15959.METER_READER, data)
+        except RemoteProtocolError:
+            return DataAccess.TYPE_UNMATCHED
+        return DataAccess.SUCCESS
 
     def image_attribute(self, device: Device, index: int) -> bytes | None:
         """Return an attribute of the image transfer."""
@@ -122,8 +147,14 @@ class Upkeep:
             return ActionOutcome.OTHER_REASON
         ek, ak = new.get(KeyId.UNICAST, ek), new.get(KeyId.AUTHENTICATION, ak)
         self._keys[f"{device.index}/{client}"] = [ek.hex(), ak.hex()]
-        self._save({_KEYS: json.dumps(self._keys).encode()})
+        self._save({_KEYS: json.dumps(self._keys).encode()}, device=device, code=KEYS_CHANGED)
         return ActionOutcome.SUCCESS
+
+    def _take_secret(self, device: Device, client: int, data: bytes) -> None:
+        secret = upkeep.decode_secret(data)
+        self._secrets[f"{device.index}/{client}"] = secret.hex()
+        code = READER_SECRET_CHANGED if client == is15959.METER_READER else SETTING_SECRET_CHANGED
+        self._save({_SECRETS: json.dumps(self._secrets).encode()}, device=device, code=code)
 
     def _take_image(self, device: Device, method: Method, parameters: bytes) -> ActionOutcome:
         if method == upkeep.INITIATE:
@@ -173,6 +204,10 @@ class Upkeep:
             return ActionOutcome.OBJECT_UNDEFINED
         return ActionOutcome.SUCCESS
 
-    def _save(self, named: dict[str, bytes]) -> None:
+    def _save(
+        self, named: dict[str, bytes], *, device: Device | None = None, code: int | None = None
+    ) -> None:
         with self._live.saving():
             self._live.memory.save_state(named)
+            if device is not None and code is not None:
+                self._live.note(device.index, code)
