@@ -56,6 +56,8 @@ class Meter:
     events: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     block_scaler: int = 0
     firmware: str = "F1"
+    tells_firmware: bool = False
+    year: int | None = None
     framing: Framing = Framing.WRAPPER
     seen: dict[int, int] = field(default_factory=dict)
     sent: int = 0
@@ -164,6 +166,8 @@ class Meter:
                 3: axdr.enum(self.control_state),
                 4: None if self.no_control_mode else axdr.enum(self.control_mode),
             }[index]
+        if obis == "1.0.0.2.0.255" and self.tells_firmware:
+            return axdr.visible_string(self.firmware)
         return self.register(obis, index) or self.log_value(obis) or self.profile(attribute, selection)
 
     def counter(self, obis: str) -> bytes | None:
@@ -283,9 +287,11 @@ class Meter:
 
     def plate_row(self, columns: tuple[is15959.Column, ...]) -> bytes:
         texts = {"0.0.96.1.0.255": self.keys.serial, "1.0.0.2.0.255": self.firmware}
-        return axdr.structure(
-            *(axdr.visible_string(texts.get(str(column.capture.obis), "X")) for column in columns)
-        )
+        cells = {str(column.capture.obis): axdr.visible_string("X") for column in columns}
+        cells |= {obis: axdr.visible_string(text) for obis, text in texts.items()}
+        if self.year is not None:
+            cells["0.0.96.1.4.255"] = axdr.long_unsigned(self.year)
+        return axdr.structure(*(cells[str(column.capture.obis)] for column in columns))
 
     def instant_row(self, columns: tuple[is15959.Column, ...]) -> bytes:
         cells = []

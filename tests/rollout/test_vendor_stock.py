@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from bijlighar.base.period import local_midnight
 from bijlighar.cli.office import office, person
 from bijlighar.cli.rollout import rollout
+from bijlighar.headend import queries as headend
 from bijlighar.offices import operations as offices
 from bijlighar.offices.errors import NotPermitted
 from bijlighar.offices.model import Role
@@ -112,3 +113,71 @@ class TestCommand:
         assert "received before" in again.output
         assert run(rollout, [*arguments, "--store", "S1"]).exit_code == 2
         assert run(rollout, [*arguments, "--adapter", "generic-csv", "--store", "S1"]).exit_code == 2
+
+
+def facts(database: Database) -> list[tuple[str, str, str, bool]]:
+    with database.read() as connection:
+        known = headend.meter_facts(connection, meters=["N1", "N2"])
+    return [(fact.meter, fact.kind.value, fact.value, fact.trusted_at is not None) for fact in known]
+
+
+FULL = (
+    "serial,meter_type,store,url,maker,model,firmware,year,system_title,imei,sim\n"
+    "N1,single-phase,S1,tcp://192.0.2.7:4059,ACME,BG-1,V1.2,2025,4142434445464748,350000000000001,"
+    "8991000000000000001\n"
+    "N2,three-phase,S1,,,,,,,,\n"
+)
+
+
+class TestFactsOfAShipment:
+    def test_are_kept_as_claims_and_an_empty_cell_says_nothing(self, office_of: Database):
+        take(office_of, FULL, name="generic-csv")
+
+        assert facts(office_of) == [
+            ("N1", "maker", "ACME", False),
+            ("N1", "model", "BG-1", False),
+            ("N1", "firmware", "V1.2", False),
+            ("N1", "year", "2025", False),
+            ("N1", "system_title", "4142434445464748", False),
+            ("N1", "imei", "350000000000001", False),
+            ("N1", "sim", "8991000000000000001", False),
+            ("N1", "address", "tcp://192.0.2.7:4059", False),
+        ]
+
+    def test_come_once_and_a_later_list_adds_what_is_new(self, office_of: Database):
+        take(office_of, XML, name="generic-xml")
+        first = facts(office_of)
+
+        counts = [
+            take(office_of, text, name="generic-xml")
+            for text in (
+                XML,
+                XML.replace("</Store></Meter>", "</Store><SIM>8991000000000000001</SIM></Meter>"),
+            )
+        ]
+
+        assert counts == [0, 0]
+        assert first == [("N1", "imei", "350000000000001", False)]
+        assert facts(office_of) == [*first, ("N2", "sim", "8991000000000000001", False)]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ("350000000000001", "35-00", "column imei: an IMEI"),
+            ("8991000000000000001", "०००००००००००", "column sim: a SIM"),
+            (",2025,", ",20255,", "column year: a year"),
+            ("4142434445464748", "ABC", "column system_title: a system title"),
+            ("V1.2", "V\x1b[2J", "column firmware"),
+        ],
+    )
+    def test_that_cannot_be_meant_refuse_the_whole_list(self, office_of: Database, old, new, says):
+        with pytest.raises(RefusedStock, match=f"nothing was stored: v.file: line 2, {says}"):
+            take(office_of, FULL.replace(old, new), name="generic-csv")
+
+        assert (stock(office_of), facts(office_of)) == ([], [])
+
+    def test_are_claimed_by_nobody_who_may_not_receive(self, office_of: Database):
+        with pytest.raises(NotPermitted):
+            take(office_of, FULL, name="generic-csv", person="clerk")
+
+        assert facts(office_of) == []

@@ -12,6 +12,8 @@ from sqlalchemy import event
 
 from bijlighar.alarms import operations as alarms
 from bijlighar.base.period import epoch_seconds, local_midnight
+from bijlighar.headend import operations as headend
+from bijlighar.headend.queries import MeterFactKind
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Role
 from bijlighar.readings import operations as readings
@@ -329,7 +331,7 @@ class TestSight:
         read_all(line)
         mine, theirs = (signed_in_client(line, who, language="en") for who in ("mhow", "dhar"))
 
-        for path in ("/meters/M1", "/meters/M1/load.csv"):
+        for path in ("/meters/M1", "/meters/M1/load.csv", "/meters/M1/facts.csv"):
             assert mine.get(path).status_code == 200
             refused, none = theirs.get(path), theirs.get(path.replace("M1", "NONE"))
             assert (refused.status_code, none.status_code) == (404, 404)
@@ -377,7 +379,7 @@ class TestSight:
         assert "/exceptions" not in html
 
     def test_is_refused_to_a_stranger_and_to_a_role_that_sees_no_network(self, line: Line):
-        for path in ("/meters/M1", "/meters/M1/load.csv"):
+        for path in ("/meters/M1", "/meters/M1/load.csv", "/meters/M1/facts.csv"):
             assert client_of(line).get(path).headers["location"].startswith("/sign-in")
             assert signed_in_client(line, "keeper").get(path).status_code == 403
 
@@ -388,7 +390,7 @@ class TestSight:
     def test_of_a_strange_serial_is_none(self, line: Line, serial: str):
         client = signed_in_client(line, "engineer", language="en")
 
-        for path in (f"/meters/{serial}", f"/meters/{serial}/load.csv"):
+        for path in (f"/meters/{serial}", f"/meters/{serial}/load.csv", f"/meters/{serial}/facts.csv"):
             answer = client.get(path)
             assert answer.status_code in (400, 404), path
             assert "<script>" not in answer.text
@@ -453,3 +455,35 @@ def test_findings_beyond_what_is_shown_are_counted(line: Line, monkeypatch: pyte
 
     assert len(cells(html, "findings")) == 1
     assert re.search(r"More were found, not shown: [1-9]", html)
+
+
+class TestFactsOfAMeter:
+    def claim(self, line: Line, meter: str, maker: str) -> None:
+        with line.database.write() as connection:
+            headend.claim_meter_facts(connection, facts={meter: {MeterFactKind.MAKER: maker}}, now=LATER)
+
+    def test_are_shown_as_claims_and_exported(self, line: Line):
+        self.claim(line, "M2", "=<b>ACME</b>")
+        client = signed_in_client(line, "engineer", language="en")
+
+        html = client.get("/meters/M2").text
+        rows = parsed_csv(client.get("/meters/M2/facts.csv").content)
+
+        assert "=&lt;b&gt;ACME" in html
+        assert "a claim is trusted once the meter has said the same" in html
+        assert [(row["value"], row["who says so"], row["trusted since"]) for row in rows] == [
+            ("'=<b>ACME</b>", "as shipped", "")
+        ]
+
+    def test_are_not_there_where_nothing_is_known(self, line: Line):
+        html = signed_in_client(line, "engineer", language="en").get("/meters/M2").text
+
+        assert "What is known of the meter" not in html
+
+    def test_are_not_shown_to_another_branch(self, line: Line):
+        self.claim(line, "MT-T2", "ACME")
+        client = signed_in_client(line, "mhow", language="en")
+
+        answers = [client.get(f"/meters/{meter}/facts.csv").status_code for meter in ("MT-T2", "M9999")]
+
+        assert answers == [404, 404]

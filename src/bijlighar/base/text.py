@@ -8,6 +8,8 @@ CODE_MAX = 64
 NAME_MAX = 200
 #: A reason, a note, the paper that something rests on.
 NOTE_MAX = 500
+#: A cell that begins with one of these is a formula to a spreadsheet.
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check_text(text: str, *, what: str, letters_max: int) -> str:
@@ -24,3 +26,13 @@ def check_text(text: str, *, what: str, letters_max: int) -> str:
     if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
         raise InvalidValue(f"{what} holds a sign that is no text; write it anew, in letters of UTF-8")
     return text
+
+
+def spreadsheet_text(text: str) -> str:
+    """
+    Return `text` as a cell of a table for spreadsheets: what would be a formula there stays a text.
+
+    >>> spreadsheet_text("=1+1"), spreadsheet_text("storm")
+    ("'=1+1", 'storm')
+    """
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text

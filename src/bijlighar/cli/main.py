@@ -47,6 +47,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
 BELOW: dict[tuple[str, str], tuple[str, str]] = {
     ("meter", "simulate"): ("simulate", "simulate"),
     ("meter", "modems"): ("modems", "modems"),
+    ("meter", "facts"): ("meter_facts", "facts"),
     ("meter", "change-keys"): ("upkeep", "change_keys"),
     ("meter", "firmware"): ("upkeep", "firmware"),
     ("meter", "settings"): ("meter_settings", "settings"),

@@ -242,6 +242,7 @@ def receive(file: Path, adapter: str | None, store: str | None, person: str, hom
     """
     Take in a supplier's list from FILE (columns serial,meter_type,store,box[,url,minutes,multiplier,gateway]).
 
+    Columns maker,model,firmware,year,system_title,imei,sim are kept as claims (see `meter facts`).
     With --adapter, FILE is a vendor's CSV or XML. Repeating a file changes nothing.
     """
     now = home.clock.now()

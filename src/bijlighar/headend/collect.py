@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bijlighar.base.errors import BijligharError
-from bijlighar.headend import contact, keys_store, schedule, session_store
+from bijlighar.headend import contact, keys_store, meter_fact_store, schedule, session_store
 from bijlighar.headend.errors import BrokenUrl, MeterSilent
 from bijlighar.headend.head_end import HeadEnd
 from bijlighar.headend.meter_day import Collected, Collector, Task
+from bijlighar.headend.meter_facts import FactOrigin, MeterFactKind, told_facts
 from bijlighar.headend.model import (
     SESSION_OK,
     CollectReport,
@@ -176,6 +177,8 @@ class _Run:
             meters=[one.task.meter for one in finished if one.problem is None], client=self._client
         )
         keys_store.write_received(connection, received=heard, client=self._client)
+        told = {one.task.meter: self._told(one) for one in finished if one.problem is None}
+        meter_fact_store.prove(connection, told=told, origin=FactOrigin.METER, now=now)
         return CollectReport(
             sessions=len(finished),
             failed=sum(one.problem is not None for one in finished),
@@ -183,6 +186,15 @@ class _Run:
             intervals=appended.intervals_new,
             registers=registers,
             events=events,
+        )
+
+    def _told(self, one: Collected) -> Mapping[MeterFactKind, str]:
+        """Return what a session that went well has told of its meter; its client ciphers, so it was the meter."""
+        return told_facts(
+            model=one.model,
+            year=one.year,
+            system_title=self._head_end.keys(one.task.meter).system_title,
+            url=one.task.url,
         )
 
 

@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 from bijlighar.dlms import axdr, is15959
 from bijlighar.dlms.cosem import Attribute, Method
 from bijlighar.headend import contact, gate, gate_store, keys_store
-from bijlighar.headend.access import client_security
 from bijlighar.headend.decode import clock_octets
 from bijlighar.headend.errors import ClosedGateStore, GateRefusal, SealedKeys
 from bijlighar.headend.head_end import HeadEnd

@@ -19,6 +19,7 @@ NO_UNIT = 255
 MODEL_LENGTH = 200
 #: What names a model on its name plate: maker, type, firmware.
 MAKER, TYPE, FIRMWARE = "0.0.96.1.1.255", "0.0.94.91.9.255", "1.0.0.2.0.255"
+YEAR = "0.0.96.1.4.255"
 #: Without this profile there is nothing to collect; a meter may lack any other.
 NEEDED_PROFILE = "block-load"
 #: Of these columns of the load profile no scaler may be guessed: imported and exported energy.
@@ -153,10 +154,23 @@ async def read_columns(
     return tuple(columns)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamePlate:
+    """What a meter's name plate tells: its model, and the year it was made in, None where it does not."""
+
+    model: str
+    year: int | None = None
+
+
 async def read_model(session: MeterSession, *, meter: str) -> str:
     """Return the model of a meter from its name plate; one without a readable name plate is a model of its own."""
+    return (await read_plate(session, meter=meter)).model
+
+
+async def read_plate(session: MeterSession, *, meter: str) -> NamePlate:
+    """Return what a meter's name plate tells; one without a readable name plate is a model of its own."""
     plan = is15959.PROFILES["nameplate"]
-    own = f"{LONE_MODEL}{meter}"
+    own = NamePlate(model=f"{LONE_MODEL}{meter}")
     try:
         captured = await session.get_if_any(plan.captured)
         buffer = None if captured is None else await session.get_if_any(plan.buffer)
@@ -168,10 +182,15 @@ async def read_model(session: MeterSession, *, meter: str) -> str:
         return own
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], tuple):
         return own
-    plate = {str(column.obis): _text(cell) for column, cell in zip(columns, rows[0], strict=False)}
+    cells = {str(column.obis): cell for column, cell in zip(columns, rows[0], strict=False)}
+    plate = {obis: _text(cell) for obis, cell in cells.items()}
     if FIRMWARE not in plate:
         return own
-    return SEPARATOR.join(plate.get(obis, "?") for obis in (MAKER, TYPE, FIRMWARE))[:MODEL_LENGTH]
+    year = cells.get(YEAR)
+    return NamePlate(
+        model=SEPARATOR.join(plate.get(obis, "?") for obis in (MAKER, TYPE, FIRMWARE))[:MODEL_LENGTH],
+        year=year if isinstance(year, int) and not isinstance(year, bool) else None,
+    )
 
 
 async def read_layout(

@@ -25,7 +25,7 @@ from bijlighar.headend.layout import (
     Layout,
     read_columns,
     read_layout,
-    read_model,
+    read_plate,
 )
 from bijlighar.headend.model import FAMILIES, MeterAddress
 from bijlighar.headend.quirks import Access, Quirk, entries_back, names_of
@@ -78,6 +78,7 @@ class Collected:
     snapshots: tuple[RegisterSnapshot, ...] = ()
     events: tuple[MeterEvent, ...] = ()
     model: str | None = None
+    year: int | None = None
     quirk: str = ""
     event_numbers: tuple[int, ...] = ()
     events_to: datetime | None = None
@@ -99,6 +100,8 @@ class Collector:
         #: One session at a time learns the columns of a model; the others of that model wait for it.
         self._learning: dict[str, asyncio.Lock] = {}
         self._tried: set[str] = set()
+        #: The year of manufacture of meters whose name plate was read in this run.
+        self._years: dict[str, int | None] = {}
         self.layouts: dict[str, Layout] = {}
         #: The marks of the quirk files that layouts of other texts were read with.
         self._marks: dict[str, str] = {}
@@ -155,7 +158,8 @@ class Collector:
         self, session: MeterSession, task: Task, *, wrong: Layout | None = None
     ) -> Layout:
         """Read the model from the name plate, and the columns of its profiles if they are not known or wrong."""
-        model = await read_model(session, meter=task.meter)
+        plate = await read_plate(session, meter=task.meter)
+        model, self._years[task.meter] = plate.model, plate.year
         async with self._learning.setdefault(model, asyncio.Lock()):
             layout = self.layouts.get(model)
             if layout is None or (wrong is not None and layout.is_read_with(wrong)):
@@ -201,6 +205,7 @@ class Collector:
             snapshots=shots,
             events=events,
             model=layout.model,
+            year=self._years.get(task.meter),
             quirk=names_of(self._head_end.settings.quirks.of_serial(task.meter), layout.quirk),
             event_numbers=numbers,
             events_to=events_to,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import (
     Column,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     update,
 )
 
+from bijlighar.headend import meter_fact_store
+from bijlighar.headend.meter_facts import FactOrigin, MeterFactKind
 from bijlighar.headend.registration import FactKind
 from bijlighar.storage.schema import Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
@@ -25,6 +28,10 @@ from bijlighar.storage.sql import insert_for
 VALUE_LENGTH = 4_000
 #: How many trusted values of one fact of one modem are kept; an address that changes daily has a season.
 FACTS_KEPT = 100
+#: What is learnt of a modem and is also a fact of the meter that was spoken with over it.
+METER_FACTS: Mapping[FactKind, MeterFactKind] = MappingProxyType(
+    {FactKind.IMEI: MeterFactKind.IMEI, FactKind.SIM: MeterFactKind.SIM}
+)
 
 _modem = Table(
     "headend_modem",
@@ -126,6 +133,8 @@ def prove(
     )
     for kind, value in facts.items():
         _prove(connection, modem, kind, value[:VALUE_LENGTH], now)
+    told = {METER_FACTS[kind]: value for kind, value in facts.items() if kind in METER_FACTS}
+    meter_fact_store.prove(connection, told={meter: told}, origin=FactOrigin.MODEM, now=now)
 
 
 def leave(connection: Connection, *, modem: str | None, now: datetime) -> None:

@@ -8,7 +8,7 @@ from importlib import resources
 from sqlalchemy import Connection
 
 from bijlighar.base.clock import Clock
-from bijlighar.headend import keys_store
+from bijlighar.headend import keys_store, meter_fact_store
 from bijlighar.headend.access import field_title
 from bijlighar.headend.call_in_exchange import CallInExchange
 from bijlighar.headend.clocks import synchronise_clocks
@@ -30,6 +30,7 @@ from bijlighar.headend.head_end import HeadEnd, open_head_end
 from bijlighar.headend.keys import command_part, read_keys_file, reading_part, write_keys_file
 from bijlighar.headend.keys_taking import new_keys
 from bijlighar.headend.listener import PushListener
+from bijlighar.headend.meter_facts import MeterFacts
 from bijlighar.headend.model import HeadEndSettings, MeterKeys
 from bijlighar.headend.on_demand import ask_reading, read_asked
 from bijlighar.headend.orders import (
@@ -85,6 +86,7 @@ __all__ = [
     "change_keys",
     "change_reading",
     "change_secret",
+    "claim_meter_facts",
     "collect_due",
     "compare_settings",
     "field_title",
@@ -135,6 +137,15 @@ def shipped_quirk() -> str:
     """Return the text of the quirk file that is shipped with the package to be copied; it is of no real meter."""
     file = resources.files("bijlighar.headend") / "quirk_files" / "example.toml"
     return file.read_text(encoding="utf-8")
+
+
+def claim_meter_facts(connection: Connection, *, facts: MeterFacts, now: datetime) -> int:
+    """
+    Keep what a shipment says of meters, and return how much of it is new.
+
+    It is believed once the meter has said the same in an association that held.
+    """
+    return meter_fact_store.claim(connection, facts=facts, now=now)
 
 
 def store_keys(

@@ -1,6 +1,6 @@
 """What other rooms may ask: what is due, what became of commands, who was heard, what is believed of relays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from bijlighar.headend import (
     control_store,
     gate_store,
     keys_store,
+    meter_fact_store,
     modem_store,
     on_demand_store,
     push_kinds_store,
@@ -19,6 +20,9 @@ from bijlighar.headend import (
 )
 from bijlighar.headend.control_queue import CONTROL_KINDS
 from bijlighar.headend.errors import SealedKeys
+from bijlighar.headend.meter_facts import FactOrigin as FactOrigin
+from bijlighar.headend.meter_facts import MeterFact as MeterFact
+from bijlighar.headend.meter_facts import MeterFactKind as MeterFactKind
 from bijlighar.headend.model import (
     SESSION_OK,
     ControlCommand,
@@ -166,6 +170,16 @@ def push_kinds(connection: Connection) -> Mapping[str, KindCount]:
 def modems(connection: Connection, *, limit: int = DEFAULT_LIMIT) -> tuple[Modem, ...]:
     """Return the modems that have registered themselves and what is learnt of each, heard last first."""
     return modem_store.modems(connection, limit=limit)
+
+
+def meter_facts(connection: Connection, *, meters: Sequence[str]) -> tuple[MeterFact, ...]:
+    """Return what is known of some meters (firmware, SIM and the like), by serial number, oldest first."""
+    return meter_fact_store.facts_of(connection, meters=meters)
+
+
+def every_meter_fact(connection: Connection) -> Iterator[MeterFact]:
+    """Yield what is known of every meter, by serial number, oldest first."""
+    return meter_fact_store.every_fact(connection)
 
 
 def relay_readings(

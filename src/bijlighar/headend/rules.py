@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from bijlighar.base.period import date_of, day_number, local_date, local_midnight
 from bijlighar.headend.contract import Contract as Contract
 from bijlighar.headend.contract import load_contract
+from bijlighar.headend.meter_facts import ORIGIN_WORDS, fact_words, read_fact
 from bijlighar.headend.model import ClockDeed
 from bijlighar.headend.modem_wording import modem_words
 from bijlighar.headend.orders import (
@@ -20,17 +21,20 @@ from bijlighar.headend.service_wording import service_words
 from bijlighar.headend.wording import command_words, reason_words, relay_words, words_of
 
 __all__ = [
+    "ORIGIN_WORDS",
     "Owed",
     "clock_deed",
     "closes_month",
     "command_words",
     "due_day",
+    "fact_words",
     "is_signed",
     "load_contract",
     "modem_words",
     "next_attempt",
     "owed_days",
     "parse_signed_order",
+    "read_fact",
     "reason_words",
     "relay_words",
     "service_words",

@@ -1,6 +1,6 @@
 """The plan's file and the supplier's list: CSV text into values, every wrong cell named by line and column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -8,6 +8,8 @@ from bijlighar.base.adapters import Adapter, adapted_rows, load_adapter
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import Month
 from bijlighar.base.tables import BrokenTable, CsvRow, csv_rows
+from bijlighar.headend.queries import MeterFactKind
+from bijlighar.headend.rules import read_fact
 from bijlighar.registry.model import DEFAULT_MINUTES, MINUTES, MeterType
 from bijlighar.registry.rules import SERIAL_MAX, url_key
 from bijlighar.rollout.errors import RefusedPlan, RefusedStock
@@ -16,14 +18,16 @@ from bijlighar.rollout.rules import METERS_MAX
 
 PLAN_COLUMNS = ("office", "month", "meters")
 STOCK_COLUMNS = ("serial", "meter_type", "store", "box")
-STOCK_OPTIONAL_COLUMNS = ("url", "minutes", "multiplier", "gateway")
+#: What a supplier may say of a meter itself; it is kept as a claim until the meter has said the same.
+FACT_COLUMNS = tuple(kind.value for kind in MeterFactKind if kind is not MeterFactKind.ADDRESS)
+STOCK_OPTIONAL_COLUMNS = ("url", "minutes", "multiplier", "gateway", *FACT_COLUMNS)
 CODE_MAX = 64
 MULTIPLIER_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRow:
-    """A meter of a supplier's list."""
+    """A meter of a supplier's list; `facts` is what the list says of the meter itself."""
 
     line: int
     serial: str
@@ -34,6 +38,7 @@ class StockRow:
     minutes: int
     multiplier: int
     gateway: str | None
+    facts: Mapping[MeterFactKind, str]
 
 
 def parse_plan(text: str) -> tuple[Target, ...]:
@@ -145,7 +150,22 @@ def _stock_row(row: CsvRow) -> StockRow:
         minutes=int(minutes),
         multiplier=_whole(row, "multiplier", minimum=1, maximum=MULTIPLIER_MAX) if row["multiplier"] else 1,
         gateway=row["gateway"] or None,
+        facts=_facts(row),
     )
+
+
+def _facts(row: CsvRow) -> dict[MeterFactKind, str]:
+    found: dict[MeterFactKind, str] = {}
+    for column in FACT_COLUMNS:
+        if row[column]:
+            kind = MeterFactKind(column)
+            try:
+                found[kind] = read_fact(kind, row[column])
+            except InvalidValue as problem:
+                raise BrokenTable(f"line {row.line}, column {column}: {problem}; correct it") from None
+    if row["url"]:
+        found[MeterFactKind.ADDRESS] = row["url"]
+    return found
 
 
 def _needed(row: CsvRow, column: str, *, length_max: int = CODE_MAX) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bijlighar.base.adapters import Adapter
 from bijlighar.base.text import CODE_MAX, NOTE_MAX, check_text
+from bijlighar.headend import operations as headend
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Act
 from bijlighar.registry import queries as registry_queries
@@ -84,7 +85,24 @@ def _receive(connection: Connection, *, rows: Sequence[StockRow], person: str, n
             )
         )
     _add_stock(connection, added=added, person=person, now=now)
+    _claim(connection, rows=rows, person=person, now=now)
     return len(added)
+
+
+def _claim(connection: Connection, *, rows: Sequence[StockRow], person: str, now: datetime) -> None:
+    """Keep what the list says of the meters themselves; a later list may say it of meters that came before."""
+    facts = {row.serial: row.facts for row in rows if row.facts}
+    claimed = headend.claim_meter_facts(connection, facts=facts, now=now)
+    if claimed:
+        detail = {"facts": claimed, "meters": len(facts)}
+        offices.record_act(
+            connection,
+            person=person,
+            act=Act.RECEIVE_STOCK,
+            subject="facts of shipped meters",
+            detail=detail,
+            now=now,
+        )
 
 
 def take_in_hanging(connection: Connection, *, person: str, now: datetime) -> int:

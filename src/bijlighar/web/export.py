@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from litestar import Response
 
+from bijlighar.base.text import spreadsheet_text
+
 BYTE_ORDER_MARK = "\ufeff"
-#: A cell that begins with one of these is a formula to a spreadsheet.
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_response(name: str, *, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[bytes]:
@@ -34,9 +34,7 @@ def _cell(value: object) -> object:
     """
     if value is None:
         return ""
-    if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
-        return f"'{value}"
-    return value
+    return spreadsheet_text(value) if isinstance(value, str) else value
 
 
 def plain_rupees(amount_paise: int | None) -> Decimal | None:

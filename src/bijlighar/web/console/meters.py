@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import IST, Period, date_of, local_date, moment_of, parse_day
 from bijlighar.base.words import Words
+from bijlighar.headend import queries as headend
+from bijlighar.headend.rules import ORIGIN_WORDS, fact_words
 from bijlighar.offices.model import ROLES_OF_VIEW, Person, View
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import ABSENT, QUALITY_NAMES, Quality
@@ -127,6 +129,7 @@ def show_meter(
         places = registry.installations(connection, meter=serial) if hung is None else hung
         look = _look(connection, serial=serial, hung=hung, first=first, last=last, back=back, now=now)
         load = _load(connection, look=look, places=places, is_whole=hung is None, now=now)
+        facts = headend.meter_facts(connection, meters=[serial])
         queued = _exceptions(connection, look=look, person=person) if may_exceptions else ()
     findings = load.findings[:FINDINGS_SHOWN_MAX]
     return page(
@@ -152,6 +155,9 @@ def show_meter(
         severity_names=SEVERITY_NAMES,
         state_names=EXCEPTION_STATE_NAMES,
         may_exceptions=may_exceptions,
+        facts=facts,
+        fact_words=fact_words,
+        origin_words=ORIGIN_WORDS,
         days_max=validation.LOAD_DAYS_MAX,
         quote=lambda text: quote(text, safe=""),
     )
@@ -192,6 +198,34 @@ def export_load(
             for row in interval_rows(load.days)
         ],
     )  # fmt: skip
+
+
+@get("/meters/{serial:str}/facts.csv", sync_to_thread=True, opt={"view": View.NETWORK})
+def export_facts(request: Request[Any, Any, Any], serial: Serial) -> Response[bytes]:
+    """Give what is known of a meter beside its readings as a table for spreadsheets."""
+    line, person, writer = line_of(request), signed_in(request).person, writer_of(request)
+    with line.database.read() as connection:
+        registry.installations_in_branch(connection, meter=serial, office=person.office)
+        registry.end_device(connection, serial=serial)
+        facts = headend.meter_facts(connection, meters=[serial])
+    return csv_response(
+        "facts",
+        header=[
+            writer.words(fact_words(name))
+            for name in ("meter", "fact", "value", "origin", "since", "trusted")
+        ],
+        rows=[
+            (
+                fact.meter,
+                writer.words(fact_words(fact.kind.value)),
+                fact.value,
+                writer.words(fact_words(ORIGIN_WORDS[fact.origin])),
+                fact.since.astimezone(IST).isoformat(),
+                None if fact.trusted_at is None else fact.trusted_at.astimezone(IST).isoformat(),
+            )
+            for fact in facts
+        ],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,4 +403,4 @@ def _labels(writer: Writer) -> meter_chart.Labels:
     )
 
 
-ROUTES = (show_meter, export_load)
+ROUTES = (show_meter, export_load, export_facts)

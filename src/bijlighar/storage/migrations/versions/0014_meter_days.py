@@ -10,7 +10,7 @@ from bijlighar.storage.append_only import refusals
 from bijlighar.storage.schema import Moment, Whole
 
 revision: str = "0014_meter_days"
-down_revision: str | None = "0010_cases"
+down_revision: str | None = "0013_checks"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
