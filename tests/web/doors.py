@@ -29,11 +29,12 @@ NUMBERS = {
     "commands": "order",
     "exceptions": "exception",
     "cases": "case",
+    "checks": "check",
 }
 IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {
     "office": OWN, "account": LISTED, "count": "1", "decision": "authorise", "done": "yes", "at": "",
-    "revision": "1", "outcome": "accepted",
+    "revision": "1", "outcome": "accepted", "picked": "1:1", "found": "normal",
     "console": "console-1", "state": "off", "moved": True, "visible": True, "language": "en", "back": "/", "next": "",
 }  # fmt: skip
 IN_QUERIES = {

@@ -32,6 +32,7 @@ from bijlighar.offices.model import Role
 from bijlighar.readings import operations as readings
 from bijlighar.readings.model import MeterEvent, Origin
 from bijlighar.registry import operations as registry
+from bijlighar.rollout import operations as rollout
 from bijlighar.runtime import portal_access
 from bijlighar.runtime.clock import set_demo_time, wall
 from bijlighar.runtime.home import DATABASE_FILE, Home
@@ -217,6 +218,7 @@ def filled(line: Line) -> House:
         **_alarms(line, world),
         "exception": _exception(line, world),
         "case": _case(line, world),
+        "check": _check(line, world),
     }
     set_demo_time(line.database, now=world.now)
     consumers = {
@@ -376,6 +378,20 @@ def _case(line: Line, world: World) -> str:
             revision=made.revision,
             found=found,
             person=engineer,
+            now=world.now,
+        )
+    return str(made.number)
+
+
+def _check(line: Line, world: World) -> str:
+    """A check on the spot of one of A's meters, ordered by its clerk."""
+    with line.database.write() as connection:
+        made = rollout.order_check(
+            connection,
+            meter=f"M-{WARNED}",
+            subject="exception:999",
+            reason="the meter stands still",
+            person=sign_in_of(Role.CLERK, OWN),
             now=world.now,
         )
     return str(made.number)

@@ -42,7 +42,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
     ),
     "deeds that have a command and no page yet": frozenset(
         {
-            "rollout.unknown-stock", "rollout.unknown-order", "rollout.cannot-plan", "rollout.cannot-install",
+            "rollout.unknown-stock", "rollout.unknown-order", "rollout.cannot-install",
             "registry.cannot-hang", "registry.cannot-take-down", "registry.unknown-usage-point",
             "registry.unusable-protection", "billing.month-not-over", "billing.nothing-parked", "billing.cannot-bill",
             "notices.implausible-service", "notices.unknown-message", "ledger.invalid-payment",

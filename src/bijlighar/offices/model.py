@@ -79,6 +79,7 @@ class Act(StrEnum):
     RECEIVE_STOCK = "receive_stock"
     ISSUE_STOCK = "issue_stock"
     INSTALL_METER = "install_meter"
+    ORDER_CHECK = "order_check"
     IMPORT_REGISTRY = "import_registry"
     IMPORT_READINGS = "import_readings"
     EXPORT_READINGS = "export_readings"
@@ -155,6 +156,7 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.RECEIVE_STOCK: _roles(Role.STORE_KEEPER),
         Act.ISSUE_STOCK: _roles(Role.STORE_KEEPER),
         Act.INSTALL_METER: _roles(Role.FITTER, Role.ENGINEER),
+        Act.ORDER_CHECK: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
         Act.IMPORT_REGISTRY: _roles(Role.ENGINEER, Role.ADMIN),
         Act.IMPORT_READINGS: _roles(Role.CLERK, Role.ENGINEER, Role.ADMIN),
         Act.EXPORT_READINGS: _roles(Role.ENGINEER, Role.ADMIN),

@@ -56,6 +56,8 @@ STATUS_OF = {
     "registry.unknown-end-device": 404,
     "validation.exception-changed": 409,
     "validation.not-the-holder": 409,
+    "rollout.unknown-check": 404,
+    "rollout.check-changed": 409,
     "balance.unknown-case": 404,
     "balance.case-stands": 409,
     "balance.case-changed": 409,

@@ -5,6 +5,7 @@ from litestar.types import ControllerRouterHandler
 from bijlighar.web.console import (
     alarms,
     cases,
+    checks,
     collections,
     commands,
     exceptions,
@@ -29,5 +30,6 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *transformer_loss.ROUTES,
     *cases.ROUTES,
     *rollout.ROUTES,
+    *checks.ROUTES,
     *collections.ROUTES,
 )
