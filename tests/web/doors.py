@@ -30,11 +30,14 @@ NUMBERS = {
     "exceptions": "exception",
     "cases": "case",
     "checks": "check",
+    "edits": "edit",
 }
 IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {
     "office": OWN, "account": LISTED, "count": "1", "decision": "authorise", "done": "yes", "at": "",
     "revision": "1", "outcome": "accepted", "picked": "1:1", "found": "normal",
+    "meter": f"M-{OWN_BILLED}", "start": "2025-04-10T10:00", "end": "2025-04-10T11:00", "kind": "set",
+    "channel": "wh_import", "wh": "77", "cause": "complaint",
     "console": "console-1", "state": "off", "moved": True, "visible": True, "language": "en", "back": "/", "next": "",
 }  # fmt: skip
 IN_QUERIES = {
@@ -42,7 +45,7 @@ IN_QUERIES = {
 }  # fmt: skip
 #: The siren is called for by an alarm of A: who does not watch A does not silence it.
 ABOUT_WHAT_CALLS = ("/siren/silence",)
-ABOUT_A_PLACE = frozenset({"office", "account"})
+ABOUT_A_PLACE = frozenset({"office", "account", "meter"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

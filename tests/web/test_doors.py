@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import text
 
 from bijlighar.alarms import operations as alarms
 from bijlighar.arrears import operations as arrears
@@ -96,6 +97,14 @@ def _fail(house: House, worker: Worker) -> Mapping[str, str]:
     return {"revision": "3"}
 
 
+def _own_edit(house: House, worker: Worker) -> None:
+    """Only who has proposed an edit withdraws it."""
+    allowed = worker.role in ROLES_OF_ACT[Act.EDIT_READING] and OWN in worker.reach
+    who = worker.sign_in if allowed else sign_in_of(Role.CLERK, OWN)
+    with house.line.database.write() as connection:
+        connection.execute(text("UPDATE validation_edit SET proposed_by = :who"), {"who": who})
+
+
 #: What must have happened before somebody can do what a door is for.
 #: It may say what the form carries then, such as a later revision.
 BEFORE: Mapping[str, Callable[[House, Worker], Mapping[str, str] | None]] = {
@@ -104,6 +113,7 @@ BEFORE: Mapping[str, Callable[[House, Worker], Mapping[str, str] | None]] = {
     "POST /checks/{number:int}/fail": _issue,
     "POST /checks/{number:int}/report": _issue,
     "POST /commands/resume": _halt,
+    "POST /edits/{number:int}/withdraw": _own_edit,
     "POST /exceptions/several/give-back": _take,
     "POST /exceptions/several/settle": _take,
     "POST /exceptions/{number:int}/give-back": _take,

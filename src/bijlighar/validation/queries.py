@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -10,13 +10,14 @@ from bijlighar.base.period import Period, day_number, local_date
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
+from bijlighar.readings.model import INTERVAL_MINUTES
 from bijlighar.readings.operations import SEQUENCE
 from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 from bijlighar.validation import edit_store, exception_store, store
 from bijlighar.validation.cases import Hangings
 from bijlighar.validation.catalogue import rule_name as rule_name
-from bijlighar.validation.errors import UnknownEdit, UnknownException
+from bijlighar.validation.errors import RefusedEdit, UnknownEdit, UnknownException
 from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
 from bijlighar.validation.gathering import due_day, gather
 from bijlighar.validation.hanging import hangings as hangings
@@ -41,6 +42,7 @@ from bijlighar.validation.report import joined_gaps, of_delivery
 CHANGES_READER = "validation.changes"
 DUE_READER = "validation.due"
 NEVER = 10**9
+MINUTE = timedelta(minutes=1)
 EXCEPTIONS_PER_PAGE = 50
 EDITS_PER_PAGE = 200
 #: More than these are not given at once, not even to a spreadsheet.
@@ -190,6 +192,38 @@ def edits(
         offices=_offices_of(connection, person=person),
         limit=min(limit, EDITS_PER_PAGE),
     )
+
+
+def interval_minutes(connection: Connection, *, meter: str, at: datetime) -> int:
+    """
+    Return how long the intervals of a meter are on the day of a moment [minutes]: as stored, else as registered.
+
+    :raises UnknownEndDevice: if there is no such meter.
+    """
+    device = registry.end_device(connection, serial=meter)
+    day = day_number(local_date(at))
+    lengths = {
+        length
+        for length in INTERVAL_MINUTES
+        for block in [readings.known_rows(connection, keys=[(meter, day)], minutes=length)]
+        if block.versions[0] > 0
+    }
+    return lengths.pop() if len(lengths) == 1 else device.minutes
+
+
+def intervals_between(connection: Connection, *, meter: str, start: datetime, end: datetime) -> int:
+    """
+    Return how many intervals of a meter lie in [start, end).
+
+    :raises UnknownEndDevice: if there is no such meter.
+    :raises RefusedEdit: if it is no run of whole intervals.
+    """
+    length = timedelta(minutes=interval_minutes(connection, meter=meter, at=start))
+    if end <= start or (end - start) % length:
+        raise RefusedEdit(
+            f"from {start.isoformat()} to {end.isoformat()} is no run of intervals of {length // MINUTE} minutes"
+        )
+    return (end - start) // length
 
 
 def _offices_of(connection: Connection, *, person: str) -> tuple[str, ...] | None:

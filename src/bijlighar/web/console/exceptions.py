@@ -37,6 +37,7 @@ from bijlighar.validation.model import (
     Severity,
     ValidationFinding,
 )
+from bijlighar.web.console.edits import edit_address
 from bijlighar.web.console.forms import revision_of
 from bijlighar.web.console.lists import TEXT_MAX, Form, NumberInPath, Text, may
 from bijlighar.web.console.load import HEIGHT, WIDTH, load_around
@@ -249,6 +250,9 @@ def show_exception(request: Request[Any, Any, Any], number: NumberInPath) -> Res
             (outcome.value, OUTCOME_NAMES[outcome]) for outcome in validation.outcomes_of(found.finding.rule)
         ],
         may_work=may(person, Act.WORK_EXCEPTION),
+        edit_address=edit_address(found.finding.meter, start=found.finding.start, end=found.finding.end)
+        if may(person, Act.EDIT_READING)
+        else "",
         may_network=bool(person.roles & ROLES_OF_VIEW[View.NETWORK]),
         may_rollout=bool(person.roles & ROLES_OF_VIEW[View.ROLLOUT]),
         checks=checks,

@@ -1,10 +1,12 @@
 """What forms carry beside their words: the revision they were made from, a choice, a number."""
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 
 from bijlighar.base.errors import InvalidValue
+from bijlighar.base.period import IST, parse_day
 
 REVISION_DIGITS_MAX = 9
 #: Longer is no energy that somebody writes.
@@ -36,6 +38,26 @@ def choice_of(kind: type[Choice], text: str) -> Choice:
         return kind(text)
     except ValueError:
         raise InvalidValue("choose one of what the form offers") from None
+
+
+def local_moment_of(text: str) -> datetime:
+    """
+    Return the moment that was written in IST, as a field for a day and a time gives it, in UTC.
+
+    >>> local_moment_of("2026-04-01T00:30").isoformat()
+    '2026-03-31T19:00:00+00:00'
+
+    :raises InvalidValue: if it is none.
+    """
+    plain = text.strip()
+    try:
+        moment = datetime.fromisoformat(plain)
+    except ValueError:
+        raise InvalidValue(f"{plain[:32]!r} is no time; write it like 2026-04-01T00:30") from None
+    if moment.tzinfo is not None:
+        raise InvalidValue(f"{plain[:32]!r} has an offset; write the time in IST like 2026-04-01T00:30")
+    parse_day(moment.date().isoformat())
+    return moment.replace(tzinfo=IST).astimezone(UTC)
 
 
 def watt_hours_of(text: str) -> int:
