@@ -31,6 +31,7 @@ NUMBERS = {
     "cases": "case",
     "checks": "check",
     "edits": "edit",
+    "seals": "seal",
 }
 IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {
@@ -38,6 +39,7 @@ IN_FORMS: dict[str, Any] = {
     "revision": "1", "outcome": "accepted", "picked": "1:1", "found": "normal",
     "meter": f"M-{OWN_BILLED}", "start": "2025-04-10T10:00", "end": "2025-04-10T11:00", "kind": "set",
     "channel": "wh_import", "wh": "77", "cause": "complaint",
+    "month": "2025-04",
     "console": "console-1", "state": "off", "moved": True, "visible": True, "language": "en", "back": "/", "next": "",
 }  # fmt: skip
 IN_QUERIES = {

@@ -21,7 +21,7 @@ from bijlighar.alarms import queries as alarm_queries
 from bijlighar.arrears.model import OrderState
 from bijlighar.balance import operations as balance
 from bijlighar.balance.model import CaseFinding, TheftKind
-from bijlighar.base.period import Period, day_number, local_date, local_midnight
+from bijlighar.base.period import Month, Period, day_number, local_date, local_midnight
 from bijlighar.billing import operations as billing
 from bijlighar.billing import queries as bills
 from bijlighar.headend import operations as headend
@@ -221,6 +221,7 @@ def filled(line: Line) -> House:
         "case": _case(line, world),
         "check": _check(line, world),
         "edit": _edit(line, world),
+        "seal": _seal(line, world),
     }
     set_demo_time(line.database, now=world.now)
     consumers = {
@@ -414,6 +415,20 @@ def _edit(line: Line, world: World) -> str:
                 values=(50,),
             ),
             person=sign_in_of(Role.CLERK, OWN),
+            now=world.now,
+        )
+    return str(made.number)
+
+
+def _seal(line: Line, world: World) -> str:
+    """A sealed month of A: the last days of March."""
+    with line.database.write() as connection:
+        made = readings.seal_month(
+            connection,
+            month=Month(year=2025, month=3),
+            office=OWN,
+            note="billed",
+            person=sign_in_of(Role.ENGINEER, OWN),
             now=world.now,
         )
     return str(made.number)

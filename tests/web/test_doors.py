@@ -9,6 +9,7 @@ from sqlalchemy import text
 from bijlighar.alarms import operations as alarms
 from bijlighar.arrears import operations as arrears
 from bijlighar.offices.model import ROLES_OF_ACT, Act, Role
+from bijlighar.readings import operations as readings
 from bijlighar.rollout import operations as rollout
 from bijlighar.runtime.home import Home
 from bijlighar.runtime.line import Line
@@ -105,6 +106,29 @@ def _own_edit(house: House, worker: Worker) -> None:
         connection.execute(text("UPDATE validation_edit SET proposed_by = :who"), {"who": who})
 
 
+def _ask_opening(house: House, worker: Worker) -> Mapping[str, str]:
+    """Only what somebody has asked to be opened is decided, by another; only who has asked takes it back."""
+    allowed = worker.role in ROLES_OF_ACT[Act.OPEN_MONTH] and OWN in worker.reach
+    return _asked(house, worker.sign_in if allowed else sign_in_of(Role.CLERK, OWN))
+
+
+def _others_asking(house: House, _worker: Worker) -> Mapping[str, str]:
+    return _asked(house, sign_in_of(Role.CLERK, OWN))
+
+
+def _asked(house: House, person: str) -> Mapping[str, str]:
+    with house.line.database.write() as connection:
+        readings.ask_opening(
+            connection,
+            number=int(house.values["seal"]),
+            revision=1,
+            note="a bill is wrong",
+            person=person,
+            now=house.line.now(),
+        )
+    return {"revision": "2"}
+
+
 #: What must have happened before somebody can do what a door is for.
 #: It may say what the form carries then, such as a later revision.
 BEFORE: Mapping[str, Callable[[House, Worker], Mapping[str, str] | None]] = {
@@ -114,6 +138,9 @@ BEFORE: Mapping[str, Callable[[House, Worker], Mapping[str, str] | None]] = {
     "POST /checks/{number:int}/report": _issue,
     "POST /commands/resume": _halt,
     "POST /edits/{number:int}/withdraw": _own_edit,
+    "POST /seals/{number:int}/confirm": _others_asking,
+    "POST /seals/{number:int}/refuse": _others_asking,
+    "POST /seals/{number:int}/withdraw": _ask_opening,
     "POST /exceptions/several/give-back": _take,
     "POST /exceptions/several/settle": _take,
     "POST /exceptions/{number:int}/give-back": _take,

@@ -48,7 +48,6 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "registry.cannot-hang", "registry.cannot-take-down", "registry.unknown-usage-point",
             "registry.unusable-protection", "billing.month-not-over", "billing.nothing-parked", "billing.cannot-bill",
             "notices.implausible-service", "notices.unknown-message", "ledger.invalid-payment",
-            "readings.unknown-seal", "readings.cannot-seal", "readings.seal-changed",
         }
     ),
     "what the head-end says of a meter, shown by its own words on the order": frozenset(

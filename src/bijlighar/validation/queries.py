@@ -146,17 +146,16 @@ def exceptions(
     """Return some exceptions in a person's sight from the `first` on, the gravest and oldest first."""
     check_text(wish.meter, what="the meter", letters_max=CODE_MAX)
     check_text(wish.office, what="the office", letters_max=CODE_MAX)
-    seen = replace(wish, offices=_offices_of(connection, person=person))
-    return exception_store.select_page(connection, wish=seen, first=first, limit=min(limit, EXCEPTIONS_MAX))
+    return exception_store.select_page(
+        connection, wish=_in_sight(connection, wish, person), first=first, limit=min(limit, EXCEPTIONS_MAX)
+    )
 
 
 def count_exceptions(connection: Connection, *, wish: ExceptionFilter, person: str) -> int:
     """Return how many exceptions in a person's sight a filter leaves in."""
     check_text(wish.meter, what="the meter", letters_max=CODE_MAX)
     check_text(wish.office, what="the office", letters_max=CODE_MAX)
-    return exception_store.count(
-        connection, wish=replace(wish, offices=_offices_of(connection, person=person))
-    )
+    return exception_store.count(connection, wish=_in_sight(connection, wish, person))
 
 
 def edit(connection: Connection, *, number: int, person: str, is_to_change: bool = False) -> ReadingEdit:
@@ -224,6 +223,15 @@ def intervals_between(connection: Connection, *, meter: str, start: datetime, en
             f"from {start.isoformat()} to {end.isoformat()} is no run of intervals of {length // MINUTE} minutes"
         )
     return (end - start) // length
+
+
+def _in_sight(connection: Connection, wish: ExceptionFilter, person: str) -> ExceptionFilter:
+    """Return what is asked for, narrowed to a person's sight."""
+    seen = _offices_of(connection, person=person)
+    if seen is None:
+        return wish
+    wanted = seen if wish.offices is None else tuple(code for code in wish.offices if code in seen)
+    return replace(wish, offices=wanted)
 
 
 def _offices_of(connection: Connection, *, person: str) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ from bijlighar.web.console import (
     meters,
     network,
     rollout,
+    seals,
     transformer_loss,
 )
 
@@ -28,6 +29,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *commands.ROUTES,
     *exceptions.ROUTES,
     *edits.ROUTES,
+    *seals.ROUTES,
     *losses.ROUTES,
     *transformer_loss.ROUTES,
     *cases.ROUTES,
