@@ -39,7 +39,8 @@ IN_FORMS: dict[str, Any] = {
     "revision": "1", "outcome": "accepted", "picked": "1:1", "found": "normal",
     "meter": f"M-{OWN_BILLED}", "start": "2025-04-10T10:00", "end": "2025-04-10T11:00", "kind": "set",
     "channel": "wh_import", "wh": "77", "cause": "complaint",
-    "month": "2025-04",
+    "month": "2025-04", "transformer": "", "to": "engineer-mhow", "theft_kind": "", "inspected_on": "2025-07-21",
+    "kwh": "10", "first": "2025-07-01", "last": "2025-07-10",
     "console": "console-1", "state": "off", "moved": True, "visible": True, "language": "en", "back": "/", "next": "",
 }  # fmt: skip
 IN_QUERIES = {

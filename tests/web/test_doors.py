@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from bijlighar.alarms import operations as alarms
 from bijlighar.arrears import operations as arrears
+from bijlighar.balance import operations as balance
 from bijlighar.offices.model import ROLES_OF_ACT, Act, Role
 from bijlighar.readings import operations as readings
 from bijlighar.rollout import operations as rollout
@@ -129,10 +130,54 @@ def _asked(house: House, person: str) -> Mapping[str, str]:
     return {"revision": "2"}
 
 
+def _reported(_house: House, _worker: Worker) -> Mapping[str, str]:
+    """The case of the house is one of which theft is reported."""
+    return {"revision": "3"}
+
+
+def _decided(house: House, *, is_confirmed: bool) -> Mapping[str, str]:
+    with house.line.database.write() as connection:
+        balance.decide_theft(
+            connection,
+            number=int(house.values["case"]),
+            revision=3,
+            is_confirmed=is_confirmed,
+            note="looked at",
+            person=sign_in_of(Role.THEFT_OFFICER, OWN),
+            now=house.line.now(),
+        )
+    return {"revision": "4"}
+
+
+def _confirm_theft(house: House, _worker: Worker) -> Mapping[str, str]:
+    return _decided(house, is_confirmed=True)
+
+
+def _refuse_theft(house: House, _worker: Worker) -> Mapping[str, str]:
+    return _decided(house, is_confirmed=False)
+
+
+def _send(house: House, worker: Worker) -> Mapping[str, str]:
+    """Only who was sent says what was found."""
+    form = _decided(house, is_confirmed=False)
+    allowed = worker.role in ROLES_OF_ACT[Act.INSPECT_CASE] and OWN in worker.reach
+    who = worker.sign_in if allowed else sign_in_of(Role.ENGINEER, OWN)
+    with house.line.database.write() as connection:
+        connection.execute(text("UPDATE balance_case SET assigned_to = :who"), {"who": who})
+    return form
+
+
 #: What must have happened before somebody can do what a door is for.
 #: It may say what the form carries then, such as a later revision.
 BEFORE: Mapping[str, Callable[[House, Worker], Mapping[str, str] | None]] = {
     "POST /alarms/{number:int}/undo": _acknowledge,
+    "POST /cases/{number:int}/assess": _confirm_theft,
+    "POST /cases/{number:int}/assign": _refuse_theft,
+    "POST /cases/{number:int}/close": _confirm_theft,
+    "POST /cases/{number:int}/confirm": _reported,
+    "POST /cases/{number:int}/find": _send,
+    "POST /cases/{number:int}/refuse": _reported,
+    "POST /cases/{number:int}/withdraw": _refuse_theft,
     "POST /checks/{number:int}/again": _fail,
     "POST /checks/{number:int}/fail": _issue,
     "POST /checks/{number:int}/report": _issue,

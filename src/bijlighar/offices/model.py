@@ -121,6 +121,7 @@ class View(StrEnum):
     ROLLOUT = "rollout"
     EXCEPTIONS = "exceptions"
     LOSSES = "losses"
+    CASES = "cases"
     COLLECTIONS = "collections"
     AUDIT = "audit"
     PEOPLE = "people"
@@ -206,6 +207,8 @@ ROLES_OF_VIEW: Mapping[View, frozenset[Role]] = MappingProxyType(
         ),
         View.EXCEPTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER, Role.THEFT_OFFICER),
         View.LOSSES: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        # A fitter is sent to inspect, and says what was found.
+        View.CASES: _WATCH | _roles(Role.CLERK, Role.APPROVER, Role.FITTER),
         View.COLLECTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
         View.AUDIT: _roles(Role.ENGINEER, Role.ADMIN),
         View.PEOPLE: _roles(Role.ADMIN),

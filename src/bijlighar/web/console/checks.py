@@ -83,6 +83,7 @@ def show_checks(request: Request[Any, Any, Any], which: Which = "") -> Response[
         checks=found,
         is_all=which == ALL,
         most=rollout.CHECKS_PER_PAGE,
+        may_cases=bool(person.roles & ROLES_OF_VIEW[View.CASES]),
         **facts,
     )
 
