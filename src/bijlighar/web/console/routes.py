@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from bijlighar.web.console import (
     alarms,
+    atc,
     cases,
     checks,
     collections,
@@ -31,6 +32,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *edits.ROUTES,
     *seals.ROUTES,
     *losses.ROUTES,
+    *atc.ROUTES,
     *transformer_loss.ROUTES,
     *cases.ROUTES,
     *rollout.ROUTES,
