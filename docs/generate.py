@@ -47,6 +47,7 @@ LIFE_CYCLES = (
     ("seal", "A sealed month", "bijlighar.readings.model", "SEAL_STEPS"),
     ("case", "A case", "bijlighar.balance.model", "CASE_STEPS"),
     ("work-order", "A work order of the roll-out", "bijlighar.rollout.model", "ORDER_STEPS"),
+    ("check", "A check on the spot", "bijlighar.rollout.model", "CHECK_STEPS"),
     ("stock", "A meter in the stock", "bijlighar.rollout.model", "STOCK_STEPS"),
 )
 #: how the siren answers to a priority

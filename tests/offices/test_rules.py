@@ -201,9 +201,9 @@ class TestCheckView:
     @pytest.mark.parametrize(
         ("role", "views"),
         [
-            (Role.OPERATOR, {View.ALARMS, View.NETWORK, View.COMMANDS, View.LOSSES}),
+            (Role.OPERATOR, {View.ALARMS, View.NETWORK, View.COMMANDS, View.LOSSES, View.CASES}),
             (Role.ENGINEER, set(View) - {View.PEOPLE}),
-            (Role.FITTER, {View.ROLLOUT}),
+            (Role.FITTER, {View.ROLLOUT, View.CASES}),
             (Role.ADMIN, {View.PEOPLE, View.AUDIT, View.ROLLOUT}),
         ],
     )

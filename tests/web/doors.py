@@ -29,11 +29,18 @@ NUMBERS = {
     "commands": "order",
     "exceptions": "exception",
     "cases": "case",
+    "checks": "check",
+    "edits": "edit",
+    "seals": "seal",
 }
 IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {
     "office": OWN, "account": LISTED, "count": "1", "decision": "authorise", "done": "yes", "at": "",
-    "revision": "1", "outcome": "accepted",
+    "revision": "1", "outcome": "accepted", "picked": "1:1", "found": "normal",
+    "meter": f"M-{OWN_BILLED}", "start": "2025-04-10T10:00", "end": "2025-04-10T11:00", "kind": "set",
+    "channel": "wh_import", "wh": "77", "cause": "complaint",
+    "month": "2025-04", "transformer": "", "to": "engineer-mhow", "theft_kind": "", "inspected_on": "2025-07-21",
+    "kwh": "10", "first": "2025-07-01", "last": "2025-07-10",
     "console": "console-1", "state": "off", "moved": True, "visible": True, "language": "en", "back": "/", "next": "",
 }  # fmt: skip
 IN_QUERIES = {
@@ -41,7 +48,7 @@ IN_QUERIES = {
 }  # fmt: skip
 #: The siren is called for by an alarm of A: who does not watch A does not silence it.
 ABOUT_WHAT_CALLS = ("/siren/silence",)
-ABOUT_A_PLACE = frozenset({"office", "account"})
+ABOUT_A_PLACE = frozenset({"office", "account", "meter"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from bijlighar.alarms import queries as alarm_queries
 from bijlighar.arrears.model import OrderState
 from bijlighar.balance import operations as balance
 from bijlighar.balance.model import CaseFinding, TheftKind
-from bijlighar.base.period import Period, day_number, local_date, local_midnight
+from bijlighar.base.period import Month, Period, day_number, local_date, local_midnight
 from bijlighar.billing import operations as billing
 from bijlighar.billing import queries as bills
 from bijlighar.headend import operations as headend
@@ -30,8 +30,9 @@ from bijlighar.notices.model import Accepted, Outgoing, SendResult
 from bijlighar.offices import operations as offices
 from bijlighar.offices.model import Role
 from bijlighar.readings import operations as readings
-from bijlighar.readings.model import MeterEvent, Origin
+from bijlighar.readings.model import EditKind, MeterEvent, Origin
 from bijlighar.registry import operations as registry
+from bijlighar.rollout import operations as rollout
 from bijlighar.runtime import portal_access
 from bijlighar.runtime.clock import set_demo_time, wall
 from bijlighar.runtime.home import DATABASE_FILE, Home
@@ -40,9 +41,10 @@ from bijlighar.runtime.schema import catalogue
 from bijlighar.storage.engine import Database
 from bijlighar.storage.schema import metadata
 from bijlighar.validation import exception_queue
+from bijlighar.validation import operations as edits
 from bijlighar.validation import queries as validation
 from bijlighar.validation import store as validation_store
-from bijlighar.validation.model import ExceptionFilter, Rule, Severity, ValidationFinding
+from bijlighar.validation.model import EditReason, ExceptionFilter, Rule, Severity, ValidationFinding
 from tests.arrears.build import POLICY
 from tests.arrears.world import World
 from tests.billing import town as billing_town
@@ -217,6 +219,9 @@ def filled(line: Line) -> House:
         **_alarms(line, world),
         "exception": _exception(line, world),
         "case": _case(line, world),
+        "check": _check(line, world),
+        "edit": _edit(line, world),
+        "seal": _seal(line, world),
     }
     set_demo_time(line.database, now=world.now)
     consumers = {
@@ -376,6 +381,54 @@ def _case(line: Line, world: World) -> str:
             revision=made.revision,
             found=found,
             person=engineer,
+            now=world.now,
+        )
+    return str(made.number)
+
+
+def _check(line: Line, world: World) -> str:
+    """A check on the spot of one of A's meters, ordered by its clerk."""
+    with line.database.write() as connection:
+        made = rollout.order_check(
+            connection,
+            meter=f"M-{WARNED}",
+            subject="exception:999",
+            reason="the meter stands still",
+            person=sign_in_of(Role.CLERK, OWN),
+            now=world.now,
+        )
+    return str(made.number)
+
+
+def _edit(line: Line, world: World) -> str:
+    """An edit of A's readings, proposed by its clerk."""
+    with line.database.write() as connection:
+        made = edits.propose_edit(
+            connection,
+            proposed=edits.Proposed(
+                meter=f"M-{OWN_BILLED}",
+                start=local_midnight(date(2025, 4, 12)),
+                intervals=2,
+                kind=EditKind.SET,
+                reason=EditReason.COMPLAINT,
+                note="a test of the fitter",
+                values=(50,),
+            ),
+            person=sign_in_of(Role.CLERK, OWN),
+            now=world.now,
+        )
+    return str(made.number)
+
+
+def _seal(line: Line, world: World) -> str:
+    """A sealed month of A: the last days of March."""
+    with line.database.write() as connection:
+        made = readings.seal_month(
+            connection,
+            month=Month(year=2025, month=3),
+            office=OWN,
+            note="billed",
+            person=sign_in_of(Role.ENGINEER, OWN),
             now=world.now,
         )
     return str(made.number)

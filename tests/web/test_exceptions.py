@@ -4,15 +4,21 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from bijlighar.offices import operations as offices
+from bijlighar.offices.errors import NotPermitted
 from bijlighar.offices.model import Role
+from bijlighar.rollout import operations as rollout_operations
+from bijlighar.rollout import queries as rollout
+from bijlighar.rollout.model import Check
 from bijlighar.runtime.line import Line
 from bijlighar.validation import operations as validation
-from tests.web.kit import Client, send_form, signed_in_client
+from bijlighar.validation import queries
+from tests.web.kit import Client, form_token, send_form, signed_in_client
 from tests.web.offices_town import FIRST, NOW, english_of, opened_line, parsed_csv, read_all
 
 
@@ -103,7 +109,7 @@ class TestQueue:
 
         shown = [
             re.findall(
-                r'<tr data-state="\w+"><td[^>]*><a href="/exceptions/(\d+)">',
+                r'<tr data-state="\w+">.*?<a href="/exceptions/(\d+)">',
                 client.get(f"/exceptions?page={at}").text,
             )
             for at in range(1, count + 1)
@@ -212,12 +218,213 @@ class TestWork:
         assert found(signed_in_client(line, "mhow", language="en"), "state=taken")[0]["Exception"] == number
 
 
+def numbers_of(client: Client, query: str) -> list[str]:
+    return [row["Exception"] for row in found(client, query)]
+
+
+def outcomes_in(html: str) -> dict[str, str]:
+    """What the page of results says of each exception: yes or no."""
+    return {
+        number: done
+        for done, number in re.findall(r'<tr data-done="(\w+)">.*?<a href="/exceptions/(\d+)">', html)
+    }
+
+
+class TestSeveral:
+    def send(self, client: Client, deed: str, picked: list[str], **fields: str) -> httpx.Response:
+        data = {"_csrf_token": form_token(client), "picked": picked, **fields}
+        return client.post(f"/exceptions/several/{deed}", data=data)
+
+    def test_are_taken_and_settled_with_one_reason_each_kept_singly(self, line: Line):
+        client = signed_in_client(line, "mhow", language="en")
+        numbers = numbers_of(client, "state=open")[:3]
+        picked = [f"{number}:{revision(client, number)}" for number in numbers]
+
+        taken = self.send(client, "take", picked)
+        settled = self.send(client, "settle", picked, outcome="accepted", note="a strike of the readers")
+
+        assert (taken.status_code, outcomes_in(taken.text)) == (200, dict.fromkeys(numbers, "yes"))
+        assert outcomes_in(settled.text) == dict.fromkeys(numbers, "yes")
+        rows = [row for row in found(client, "state=settled") if row["Exception"] in numbers]
+        assert [(row["Settled by"], row["Why"]) for row in rows] == [("mhow", "a strike of the readers")] * 3
+        with line.database.read() as connection:
+            steps = [queries.exception_steps(connection, number=int(each))[-2:] for each in numbers]
+        assert [[step.event.value for step in each] for each in steps] == [["take", "settle"]] * 3
+
+    def test_are_told_one_by_one_where_some_are_refused(self, line: Line):
+        client, second = (signed_in_client(line, each, language="en") for each in ("mhow", "second"))
+        mine, others, untouched = numbers_of(client, "state=open")[:3]
+        take(line, "mhow", mine)
+        take(line, "second", others)
+        picked = [f"{number}:{revision(client, number)}" for number in (mine, others, untouched)]
+
+        answer = self.send(client, "settle", [*picked, "999999:1"], outcome="records", note="put right")
+
+        assert outcomes_in(answer.text) == {mine: "yes", others: "no", untouched: "no", "999999": "no"}
+        assert "second has taken exception" in answer.text
+        assert numbers_of(client, "state=settled") == [mine]
+        assert numbers_of(second, "state=mine") == [others]
+
+    def test_sent_twice_are_settled_once(self, line: Line):
+        client = signed_in_client(line, "mhow", language="en")
+        number = gap(line)
+        take(line, "mhow", number)
+        picked = [f"{number}:{revision(client, number)}"]
+
+        self.send(client, "settle", picked, outcome="field", note="look")
+        again = self.send(client, "settle", picked, outcome="field", note="look")
+
+        assert outcomes_in(again.text) == {number: "no"}
+        with line.database.read() as connection:
+            assert len(rollout.checks_for(connection, subject=f"exception:{number}")) == 1
+
+    def test_of_another_office_are_not_there(self, line: Line):
+        number = gap(line)
+        client = signed_in_client(line, "dhar", language="en")
+
+        answer = self.send(client, "take", [f"{number}:1"])
+
+        assert outcomes_in(answer.text) == {number: "no"}
+        assert "M3" not in answer.text
+        assert found(signed_in_client(line, "mhow", language="en"), "state=taken") == []
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"picked": []}, {"picked": ["x"]}, {"picked": ["1"]}, {"picked": ["1:"]}, {"picked": ["1:x", "2:1"]},
+            {"picked": [f"{number}:1" for number in range(1, 52)]}, {"outcome": ""}, {"outcome": "nonsense"},
+            {"note": " "}, {"note": "x" * 501},
+        ],
+    )  # fmt: skip
+    def test_of_a_nonsense_form_is_refused_whole(self, line: Line, wrong: dict[str, Any]):
+        number = gap(line)
+        take(line, "mhow", number)
+        client = signed_in_client(line, "mhow", language="en")
+        form: dict[str, Any] = {"picked": [f"{number}:1"], "outcome": "accepted", "note": "x"} | wrong
+
+        assert self.send(client, "settle", **form).status_code == 400
+        assert numbers_of(client, "state=taken") == [number]
+
+    def test_are_offered_to_who_works_on_them_alone_and_may_be_picked_all_at_once(self, line: Line):
+        with line.database.write() as connection:
+            offices.add_person(
+                connection, sign_in="approver", name="A", office="MHOW", roles=[Role.APPROVER], now=NOW
+            )
+        html = signed_in_client(line, "mhow", language="en").get("/exceptions?pick=all").text
+        looks = signed_in_client(line, "approver", language="en")
+
+        assert html.count(" checked") == len(re.findall('name="picked"', html)) > 1
+        assert "/exceptions/several" not in looks.get("/exceptions").text
+        assert self.send(looks, "take", ["1:1"]).status_code == 403
+
+
+class TestField:
+    def settled(self, line: Line) -> str:
+        """Settle M3's gap as sent to the field."""
+        number = gap(line)
+        take(line, "mhow", number)
+        client = signed_in_client(line, "mhow", language="en")
+        fields = {"outcome": "field", "note": "modem is dead"}
+        answer = send_form(
+            client, f"/exceptions/{number}/settle", revision=revision(client, number), **fields
+        )
+        assert answer.status_code == 303
+        return number
+
+    def check_of(self, line: Line, number: str) -> Check:
+        with line.database.read() as connection:
+            (check,) = rollout.checks_for(connection, subject=f"exception:{number}")
+        return check
+
+    def test_orders_a_check_that_the_exception_shows(self, line: Line):
+        number = self.settled(line)
+        check = self.check_of(line, number)
+
+        assert (check.meter, check.account, check.office) == ("M3", "A3", "MHOW")
+        assert (check.reason, check.ordered_by) == ("modem is dead", "mhow")
+        html = signed_in_client(line, "mhow", language="en").get(f"/exceptions/{number}").text
+        assert f'href="/checks/{check.number}">Check {check.number}</a> · planned' in html
+
+    def test_is_completed_by_the_fitter_and_the_exception_says_so(self, line: Line):
+        number = self.settled(line)
+        check = self.check_of(line, number)
+        engineer, fitter = (signed_in_client(line, each, language="en") for each in ("engineer", "fitter"))
+        path = f"/checks/{check.number}"
+
+        assert send_form(fitter, f"{path}/issue", revision="1", fitter="Ram").status_code == 403
+        assert send_form(engineer, f"{path}/issue", revision="1", fitter="Ram").status_code == 303
+        said = {"revision": "2", "found": "mended", "note": "SIM pushed in"}
+        assert send_form(fitter, f"{path}/report", **said).status_code == 303
+
+        html = signed_in_client(line, "mhow", language="en").get(f"/exceptions/{number}").text
+        assert "put right on the spot</strong> – SIM pushed in" in html
+        assert send_form(fitter, f"{path}/report", **said).status_code == 409
+        assert parsed_csv(engineer.get("/checks.csv").content) == []
+        (row,) = parsed_csv(engineer.get("/checks.csv?state=all").content)
+        assert (row["Meter"], row["State"], row["Ended by"]) == ("M3", "done", "fitter")
+
+    def test_of_a_meter_that_somebody_goes_to_orders_no_second_one(self, line: Line):
+        number = self.settled(line)
+        check = self.check_of(line, number)
+        with line.database.write() as connection:
+            again = rollout_operations.order_check(
+                connection, meter="M3", subject="exception:77", reason="spike", person="mhow", now=NOW
+            )
+        with line.database.read() as connection:
+            assert again.number == check.number
+            subjects = rollout.subjects_of_check(connection, number=check.number)
+        assert subjects == tuple(sorted(("exception:77", f"exception:{number}")))
+
+    def test_is_not_settled_where_nobody_can_be_sent(self, line: Line, monkeypatch: pytest.MonkeyPatch):
+        number = gap(line)
+        take(line, "mhow", number)
+        client = signed_in_client(line, "mhow", language="en")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise NotPermitted("not there")
+
+        monkeypatch.setattr("bijlighar.runtime.exception_deeds.rollout.order_check", refuse)
+        fields = {"outcome": "field", "note": "x", "revision": revision(client, number)}
+
+        assert send_form(client, f"/exceptions/{number}/settle", **fields).status_code == 403
+        assert numbers_of(client, "state=taken") == [number]
+
+    def test_fails_is_planned_again_and_cancelled(self, line: Line):
+        path = f"/checks/{self.check_of(line, self.settled(line)).number}"
+        engineer = signed_in_client(line, "engineer", language="en")
+
+        def step(deed: str, **fields: str) -> int:
+            return send_form(engineer, f"{path}/{deed}", **fields).status_code
+
+        assert step("issue", revision="1", fitter="Ram") == 303
+        assert step("fail", revision="2", note="locked") == 303
+        assert "could not be done" in engineer.get(path).text
+        assert step("again", revision="2") == 409
+        assert step("again", revision="3") == 303
+        assert step("cancel", revision="4", note="sold") == 303
+        assert step("issue", revision="5", fitter="Ram") == 409
+        assert step("report", revision="5", found="nonsense", note="x") == 400
+
+    def test_of_another_office_is_not_there(self, line: Line):
+        path = f"/checks/{self.check_of(line, self.settled(line)).number}"
+        client = signed_in_client(line, "dhar", language="en")
+
+        assert (client.get(path).status_code, "M3" in client.get("/checks").text) == (404, False)
+
+
 class TestLanguage:
     def test_leaves_no_english_on_the_hindi_pages(self, line: Line):
         number = gap(line)
         take(line, "mhow", number)
         client = signed_in_client(line, "mhow")
-        for path, name in (("/exceptions", "exceptions"), (f"/exceptions/{number}", "exception")):
+        fields = {"revision": revision(client, number), "outcome": "field", "note": "जाँचें"}
+        send_form(client, f"/exceptions/{number}/settle", **fields)
+        for path, name in (
+            ("/exceptions", "exceptions"),
+            (f"/exceptions/{number}", "exception"),
+            ("/checks", "checks"),
+            ("/checks/1", "check"),
+        ):
             html = client.get(path).text
             shown = re.sub(r"<[^>]*>", "\n", html[html.index("<main") :])
             left = [each for each in english_of(name) if re.search(rf"(?m)^\s*{re.escape(each)}\s*$", shown)]

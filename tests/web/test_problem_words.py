@@ -19,7 +19,7 @@ from tests.web.house import LISTED
 #: The rooms whose doors pages call.
 ROOMS = (
     "offices", "alarms", "arrears", "rollout", "headend", "ledger", "billing", "registry", "notices", "runtime",
-    "web", "demo", "base", "balance", "validation",
+    "web", "demo", "base", "balance", "validation", "readings",
 )  # fmt: skip
 #: What no page can meet, by why; whoever adds a code writes words for it, or says here why no page needs them.
 NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
@@ -27,7 +27,7 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
         f"{room}.error"
         for room in (
             "base", "offices", "alarms", "arrears", "rollout", "headend", "ledger", "billing", "registry",
-            "notices", "balance", "validation",
+            "notices", "balance", "validation", "readings",
         )
     ),
     "files and settings that only commands read": frozenset(
@@ -37,17 +37,17 @@ NOT_ON_PAGES: Mapping[str, frozenset[str]] = {
             "base.broken-adapter",
             "headend.broken-keys-file", "headend.broken-settings", "runtime.copy-refused", "runtime.already-running",
             "headend.broken-contract", "headend.broken-quirk", "headend.gate-runs", "balance.refused-flat-rate",
+            "readings.unusable-readings", "readings.broken-file", "readings.missing-extra",
+            "readings.unsupported-format", "readings.cannot-remove",
             "web.port-taken", "demo.home-not-empty", "demo.child-failed", "demo.stuck",
         }
     ),
     "deeds that have a command and no page yet": frozenset(
         {
-            "rollout.unknown-stock", "rollout.unknown-order", "rollout.cannot-plan", "rollout.cannot-install",
+            "rollout.unknown-stock", "rollout.unknown-order", "rollout.cannot-install",
             "registry.cannot-hang", "registry.cannot-take-down", "registry.unknown-usage-point",
             "registry.unusable-protection", "billing.month-not-over", "billing.nothing-parked", "billing.cannot-bill",
             "notices.implausible-service", "notices.unknown-message", "ledger.invalid-payment",
-            "validation.unknown-edit", "validation.edit-decided", "validation.edit-stands",
-            "validation.refused-edit",
         }
     ),
     "what the head-end says of a meter, shown by its own words on the order": frozenset(

@@ -79,6 +79,7 @@ class Act(StrEnum):
     RECEIVE_STOCK = "receive_stock"
     ISSUE_STOCK = "issue_stock"
     INSTALL_METER = "install_meter"
+    ORDER_CHECK = "order_check"
     IMPORT_REGISTRY = "import_registry"
     IMPORT_READINGS = "import_readings"
     EXPORT_READINGS = "export_readings"
@@ -120,6 +121,7 @@ class View(StrEnum):
     ROLLOUT = "rollout"
     EXCEPTIONS = "exceptions"
     LOSSES = "losses"
+    CASES = "cases"
     COLLECTIONS = "collections"
     AUDIT = "audit"
     PEOPLE = "people"
@@ -155,6 +157,7 @@ ROLES_OF_ACT: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.RECEIVE_STOCK: _roles(Role.STORE_KEEPER),
         Act.ISSUE_STOCK: _roles(Role.STORE_KEEPER),
         Act.INSTALL_METER: _roles(Role.FITTER, Role.ENGINEER),
+        Act.ORDER_CHECK: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
         Act.IMPORT_REGISTRY: _roles(Role.ENGINEER, Role.ADMIN),
         Act.IMPORT_READINGS: _roles(Role.CLERK, Role.ENGINEER, Role.ADMIN),
         Act.EXPORT_READINGS: _roles(Role.ENGINEER, Role.ADMIN),
@@ -204,6 +207,8 @@ ROLES_OF_VIEW: Mapping[View, frozenset[Role]] = MappingProxyType(
         ),
         View.EXCEPTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER, Role.THEFT_OFFICER),
         View.LOSSES: _WATCH | _roles(Role.CLERK, Role.APPROVER),
+        # A fitter is sent to inspect, and says what was found.
+        View.CASES: _WATCH | _roles(Role.CLERK, Role.APPROVER, Role.FITTER),
         View.COLLECTIONS: _roles(Role.CLERK, Role.APPROVER, Role.ENGINEER),
         View.AUDIT: _roles(Role.ENGINEER, Role.ADMIN),
         View.PEOPLE: _roles(Role.ADMIN),

@@ -24,6 +24,7 @@ from bijlighar.readings.seals import MonthSeal as MonthSeal
 from bijlighar.readings.seals import Removable as Removable
 from bijlighar.readings.seals import SealCheck as SealCheck
 from bijlighar.readings.seals import SealEvent as SealEvent
+from bijlighar.readings.seals import SealOutlook as SealOutlook
 from bijlighar.readings.seals import SealState as SealState
 
 Integers = NDArray[np.int64]

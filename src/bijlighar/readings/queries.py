@@ -50,6 +50,7 @@ from bijlighar.readings.sealed import seals as seals
 from bijlighar.readings.sealed import seals_over as seals_over
 from bijlighar.readings.sealing import check_seal as check_seal
 from bijlighar.readings.sealing import seal_in_sight as seal_in_sight
+from bijlighar.readings.sealing import seal_outlook as seal_outlook
 from bijlighar.storage.sql import text_of
 
 DAYS_PER_PAGE = 100_000

@@ -23,7 +23,7 @@ from bijlighar.offices.rules import check_other_person
 from bijlighar.readings import late, merging, seal_store
 from bijlighar.readings.covering import held_by
 from bijlighar.readings.errors import CannotSeal, SealChanged, UnknownSeal
-from bijlighar.readings.seals import SEAL_STEPS, MonthSeal, SealCheck, SealEvent, SealState
+from bijlighar.readings.seals import SEAL_STEPS, MonthSeal, SealCheck, SealEvent, SealOutlook, SealState
 from bijlighar.storage import sequences
 
 
@@ -47,24 +47,10 @@ def seal_month(
     if local_date(now) <= month.last:
         raise CannotSeal(f"{month} is not over; it can be sealed from {month.next.first} on")
     sequences.take(connection, name=merging.SEQUENCE, count=0)  # nobody writes while it is looked at
-    first, last = day_number(month.first), day_number(month.last)
-    for known in seal_store.select_shut(connection, first=first, last=last):
-        if code in office_queries.offices_below(connection, code=known.office):
-            raise CannotSeal(f"{month} of {code} is sealed already (seal {known.number} of {known.office})")
-    seal = MonthSeal(
-        number=1,
-        first=first,
-        last=last,
-        office=code,
-        is_company=heads == [code],
-        state=SealState.SEALED,
-        revision=1,
-        meter_days=0,
-        digest="",
-        sealed_by=who,
-        sealed_at=now,
-        note=said,
-    )
+    known = _standing(connection, month=month, office=code)
+    if known is not None:
+        raise CannotSeal(f"{month} of {code} is sealed already (seal {known.number} of {known.office})")
+    seal = _not_yet(month, office=code, is_company=heads == [code], who=who, note=said, now=now)
     count, digest, unchecked = _counted(connection, seal)
     if unchecked:
         day, meter = unchecked[0]
@@ -78,6 +64,52 @@ def seal_month(
     seal = replace(seal, number=seal_store.insert_seal(connection, seal=seal))
     record_step(connection, seal, act=Act.SEAL_MONTH, event="seal", person=who, note=said, now=now)
     return seal
+
+
+def seal_outlook(connection: Connection, *, month: Month, office: str, now: datetime) -> SealOutlook:
+    """
+    Return how a month of an office and all below it stands before it is sealed.
+
+    :raises UnknownOffice: if there is no such office.
+    """
+    heads = [each.code for each in office_queries.offices(connection) if each.parent is None]
+    code = office_queries.office(connection, code=office).code
+    known = _standing(connection, month=month, office=code)
+    seal = _not_yet(month, office=code, is_company=heads == [code], who="", note="", now=now)
+    count, _, unchecked = _counted(connection, seal)
+    return SealOutlook(
+        meter_days=count,
+        unchecked=len(unchecked),
+        first_unchecked=(unchecked[0][1], date_of(unchecked[0][0])) if unchecked else None,
+        seal=None if known is None else known.number,
+    )
+
+
+def _standing(connection: Connection, *, month: Month, office: str) -> MonthSeal | None:
+    """Return the seal that shuts a month of an office already."""
+    first, last = day_number(month.first), day_number(month.last)
+    for known in seal_store.select_shut(connection, first=first, last=last):
+        if office in office_queries.offices_below(connection, code=known.office):
+            return known
+    return None
+
+
+def _not_yet(month: Month, *, office: str, is_company: bool, who: str, note: str, now: datetime) -> MonthSeal:
+    """Return a seal that is not set yet: nothing is counted, nothing is written."""
+    return MonthSeal(
+        number=1,
+        first=day_number(month.first),
+        last=day_number(month.last),
+        office=office,
+        is_company=is_company,
+        state=SealState.SEALED,
+        revision=1,
+        meter_days=0,
+        digest="",
+        sealed_by=who,
+        sealed_at=now,
+        note=note,
+    )
 
 
 def ask_opening(

@@ -128,6 +128,20 @@ class SealCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealOutlook:
+    """
+    A month of an office before it is sealed: how many meter-days it would hold, how many of them are not validated.
+
+    first_unchecked: the first of these: meter and day. seal: the number of the seal that shuts it already.
+    """
+
+    meter_days: int
+    unchecked: int
+    first_unchecked: tuple[str, date] | None
+    seal: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Removable:
     """A month whose intervals may be removed: the company's seal, and how many rows and versions it has."""
 

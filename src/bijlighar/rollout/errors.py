@@ -43,3 +43,15 @@ class CannotInstall(RolloutError):
     """The installation cannot be recorded as given."""
 
     code = "rollout.cannot-install"
+
+
+class UnknownCheck(RolloutError):
+    """No check on the spot has this number in the person's offices."""
+
+    code = "rollout.unknown-check"
+
+
+class CheckChanged(RolloutError):
+    """A check on the spot is no longer what it was when it was looked at."""
+
+    code = "rollout.check-changed"

@@ -11,6 +11,13 @@ from bijlighar.base.lifecycle import LifeCycle
 from bijlighar.base.period import Month
 from bijlighar.base.words import Words
 from bijlighar.registry.model import MeterType
+from bijlighar.rollout.checks import CHECK_FINDING_NAMES as CHECK_FINDING_NAMES
+from bijlighar.rollout.checks import CHECK_STATE_NAMES as CHECK_STATE_NAMES
+from bijlighar.rollout.checks import CHECK_STEPS as CHECK_STEPS
+from bijlighar.rollout.checks import OPEN_CHECK_STATES as OPEN_CHECK_STATES
+from bijlighar.rollout.checks import Check as Check
+from bijlighar.rollout.checks import CheckFinding as CheckFinding
+from bijlighar.rollout.checks import CheckState as CheckState
 
 #: The store of a meter that hung before the stock was kept.
 HUNG_BEFORE = "hung before"

@@ -13,6 +13,14 @@ from bijlighar.offices import queries as office_queries
 from bijlighar.offices.model import Act
 from bijlighar.registry import queries as registry_queries
 from bijlighar.rollout import queries, rules, store
+from bijlighar.rollout.checking import (
+    cancel_check,
+    fail_check,
+    issue_check,
+    order_check,
+    plan_check_again,
+    report_check,
+)
 from bijlighar.rollout.errors import CannotPlan
 from bijlighar.rollout.installing import commission_read, install_meter
 from bijlighar.rollout.model import OrderEvent, OrderState, Target, WorkOrder
@@ -31,21 +39,27 @@ from bijlighar.rollout.stock_keeping import (
 from bijlighar.storage import sequences
 
 __all__ = [
+    "cancel_check",
     "cancel_order",
     "commission_read",
     "draw_up_orders",
+    "fail_check",
     "fail_order",
     "find_faulty",
     "give_back_stock",
     "install_meter",
+    "issue_check",
     "issue_order",
     "issue_stock",
+    "order_check",
     "order_installation",
+    "plan_check_again",
     "plan_evenly",
     "plan_order_again",
     "plan_targets",
     "receive_stock",
     "receive_vendor_stock",
+    "report_check",
     "send_back_stock",
     "shipped_stock_adapters",
     "stock_adapter",

@@ -21,8 +21,9 @@ from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import Origin, Quality, interval_start
 from bijlighar.registry import queries as registry
-from bijlighar.rollout import rules, store
-from bijlighar.rollout.errors import UnknownOrder, UnknownStock
+from bijlighar.rollout import check_store, rules, store
+from bijlighar.rollout.checks import Check, CheckState
+from bijlighar.rollout.errors import UnknownCheck, UnknownOrder, UnknownStock
 from bijlighar.rollout.model import (
     OPEN_ORDER_STATES,
     MonthProgress,
@@ -38,6 +39,7 @@ from bijlighar.rollout.model import (
 )
 
 ORDERS_PER_PAGE = 10_000
+CHECKS_PER_PAGE = 200
 #: A meter that hangs for longer and was never read is looked after on the spot.
 UNHEARD_AFTER = timedelta(hours=48)
 
@@ -101,6 +103,40 @@ def order(connection: Connection, *, number: int) -> WorkOrder:
     if found is None:
         raise UnknownOrder(f"there is no work order {number}; look with `bijlighar rollout orders`")
     return found
+
+
+def check(connection: Connection, *, number: int, person: str, is_to_change: bool = False) -> Check:
+    """
+    Return a check on the spot in a person's sight, locked until the transaction ends if it is to be changed.
+
+    :raises UnknownPerson: if nobody signs in so.
+    :raises UnknownCheck: if there is none of that number, or it is another office's: which of both is not told.
+    """
+    found = check_store.select_check(connection, number=number, is_to_change=is_to_change)
+    seen = offices.offices_in_sight(connection, person=offices.person(connection, sign_in=person))
+    if found is None or (seen is not None and found.office not in seen):
+        raise UnknownCheck(
+            f"there is no check {number} in your offices; the page of checks shows those there are"
+        )
+    return found
+
+
+def checks(
+    connection: Connection, *, person: str, states: Sequence[CheckState], limit: int = CHECKS_PER_PAGE
+) -> tuple[Check, ...]:
+    """Return the checks on the spot in a person's sight, the newest first."""
+    seen = offices.offices_in_sight(connection, person=offices.person(connection, sign_in=person))
+    return check_store.select_page(connection, states=states, offices=seen, limit=min(limit, CHECKS_PER_PAGE))
+
+
+def checks_for(connection: Connection, *, subject: str) -> tuple[Check, ...]:
+    """Return the checks that were ordered for something, the newest first."""
+    return check_store.select_of_subject(connection, subject=subject)
+
+
+def subjects_of_check(connection: Connection, *, number: int) -> tuple[str, ...]:
+    """Return what a check was ordered for, as other rooms call it."""
+    return check_store.select_subjects(connection, check=number)
 
 
 def read_first(connection: Connection, *, now: datetime) -> tuple[WorkOrder, ...]:

@@ -72,12 +72,12 @@ def propose_edit(connection: Connection, *, proposed: Proposed, person: str, now
     :raises InvalidValue: if the reason is empty or no text.
     """
     serial = check_text(proposed.meter, what="the meter", letters_max=CODE_MAX)
-    device = registry.end_device(connection, serial=serial)
+    registry.end_device(connection, serial=serial)
     office = _office(connection, meter=serial, at=proposed.start)
     who = offices.authorise(connection, sign_in=person, act=Act.EDIT_READING, office=office).sign_in
     note = _said(proposed.note, what="the reason")
     sequences.take(connection, name=readings.SEQUENCE, count=0)  # of two proposers the second sees the first
-    minutes, block = _stored(connection, proposed, minutes=device.minutes, now=now)
+    minutes, block = _stored(connection, proposed, now=now)
     readings.check_not_sealed(connection, keys=_keys(block))
     values = _checked_values(proposed)
     measured = reading_queries.raw_rows(connection, keys=_keys(block), minutes=minutes)
@@ -252,23 +252,14 @@ def _record(
     )
 
 
-def _stored(
-    connection: Connection, proposed: Proposed, *, minutes: int, now: datetime
-) -> tuple[int, DayBlock]:
+def _stored(connection: Connection, proposed: Proposed, *, now: datetime) -> tuple[int, DayBlock]:
     """Return the interval length and the meter-days of a run, estimates and edits in their places."""
     if not 0 < proposed.intervals <= EDIT_INTERVALS_MAX:
         raise RefusedEdit(
             f"{proposed.intervals} intervals cannot be edited at once; 1 to {EDIT_INTERVALS_MAX} can"
         )
     first = day_number(local_date(proposed.start))
-    lengths = {
-        length
-        for length in INTERVAL_MINUTES
-        for block in [reading_queries.known_rows(connection, keys=[(proposed.meter, first)], minutes=length)]
-        if block.versions[0] > 0
-    }
-    if len(lengths) == 1:
-        (minutes,) = lengths
+    minutes = queries.interval_minutes(connection, meter=proposed.meter, at=proposed.start)
     if (epoch_seconds(proposed.start) + IST_OFFSET_S) % (minutes * 60) or proposed.start.microsecond:
         raise RefusedEdit(
             f"{proposed.start.isoformat()} is not the start of an interval of {minutes} minutes"

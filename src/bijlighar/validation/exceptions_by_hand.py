@@ -73,9 +73,7 @@ def settle(
     """
     who, before = _in_hand(connection, number=number, revision=revision, person=person)
     chosen = _outcome(before, outcome)
-    reason = check_text(note.strip(), what="the reason", letters_max=NOTE_MAX)
-    if not reason:
-        raise InvalidValue("the reason is empty; write why it is settled so")
+    reason = check_reason(note)
     after = _stepped(before, ExceptionEvent.SETTLE)
     if before.taken_by != who:
         raise NotTheHolder(f"{before.taken_by} has taken exception {number}; they settle it or give it back")
@@ -88,6 +86,18 @@ def settle(
         note=reason,
     )
     return _write(connection, after, event=ExceptionEvent.SETTLE, person=who, now=now)
+
+
+def check_reason(note: str) -> str:
+    """
+    Return the reason why something is settled, without spaces round it.
+
+    :raises InvalidValue: if it is empty or no text.
+    """
+    reason = check_text(note.strip(), what="the reason", letters_max=NOTE_MAX)
+    if not reason:
+        raise InvalidValue("the reason is empty; write why it is settled so")
+    return reason
 
 
 def _in_hand(

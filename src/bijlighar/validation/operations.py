@@ -28,6 +28,7 @@ from bijlighar.validation.edits_by_hand import propose_edit as propose_edit
 from bijlighar.validation.edits_by_hand import refuse_edit as refuse_edit
 from bijlighar.validation.edits_by_hand import withdraw_edit as withdraw_edit
 from bijlighar.validation.exception_queue import follow
+from bijlighar.validation.exceptions_by_hand import check_reason as check_reason
 from bijlighar.validation.exceptions_by_hand import give_back as give_back
 from bijlighar.validation.exceptions_by_hand import settle as settle
 from bijlighar.validation.exceptions_by_hand import take as take

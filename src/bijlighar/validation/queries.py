@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -10,13 +10,13 @@ from bijlighar.base.period import Period
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
-from bijlighar.readings.model import IST_OFFSET_S, SECONDS_PER_DAY
+from bijlighar.readings.model import INTERVAL_MINUTES, IST_OFFSET_S, SECONDS_PER_DAY
 from bijlighar.readings.operations import SEQUENCE
 from bijlighar.storage import sequences
 from bijlighar.validation import edit_store, exception_store, store
 from bijlighar.validation.cases import Hangings
 from bijlighar.validation.catalogue import rule_name as rule_name
-from bijlighar.validation.errors import UnknownEdit, UnknownException
+from bijlighar.validation.errors import RefusedEdit, UnknownEdit, UnknownException
 from bijlighar.validation.exception_rules import outcomes_of as outcomes_of
 from bijlighar.validation.gathering import due_day, gather
 from bijlighar.validation.hanging import hangings as hangings
@@ -41,6 +41,7 @@ from bijlighar.validation.report import joined_gaps, of_delivery
 CHANGES_READER = "validation.changes"
 DUE_READER = "validation.due"
 NEVER = 10**9
+MINUTE = timedelta(minutes=1)
 EXCEPTIONS_PER_PAGE = 50
 EDITS_PER_PAGE = 200
 #: More than these are not given at once, not even to a spreadsheet.
@@ -144,17 +145,16 @@ def exceptions(
     """Return some exceptions in a person's sight from the `first` on, the gravest and oldest first."""
     check_text(wish.meter, what="the meter", letters_max=CODE_MAX)
     check_text(wish.office, what="the office", letters_max=CODE_MAX)
-    seen = replace(wish, offices=_offices_of(connection, person=person))
-    return exception_store.select_page(connection, wish=seen, first=first, limit=min(limit, EXCEPTIONS_MAX))
+    return exception_store.select_page(
+        connection, wish=_in_sight(connection, wish, person), first=first, limit=min(limit, EXCEPTIONS_MAX)
+    )
 
 
 def count_exceptions(connection: Connection, *, wish: ExceptionFilter, person: str) -> int:
     """Return how many exceptions in a person's sight a filter leaves in."""
     check_text(wish.meter, what="the meter", letters_max=CODE_MAX)
     check_text(wish.office, what="the office", letters_max=CODE_MAX)
-    return exception_store.count(
-        connection, wish=replace(wish, offices=_offices_of(connection, person=person))
-    )
+    return exception_store.count(connection, wish=_in_sight(connection, wish, person))
 
 
 def edit(connection: Connection, *, number: int, person: str, is_to_change: bool = False) -> ReadingEdit:
@@ -190,6 +190,47 @@ def edits(
         offices=_offices_of(connection, person=person),
         limit=min(limit, EDITS_PER_PAGE),
     )
+
+
+def interval_minutes(connection: Connection, *, meter: str, at: datetime) -> int:
+    """
+    Return how long the intervals of a meter are on the day of a moment [minutes]: as stored, else as registered.
+
+    :raises UnknownEndDevice: if there is no such meter.
+    """
+    device = registry.end_device(connection, serial=meter)
+    day = day_number(local_date(at))
+    lengths = {
+        length
+        for length in INTERVAL_MINUTES
+        for block in [readings.known_rows(connection, keys=[(meter, day)], minutes=length)]
+        if block.versions[0] > 0
+    }
+    return lengths.pop() if len(lengths) == 1 else device.minutes
+
+
+def intervals_between(connection: Connection, *, meter: str, start: datetime, end: datetime) -> int:
+    """
+    Return how many intervals of a meter lie in [start, end).
+
+    :raises UnknownEndDevice: if there is no such meter.
+    :raises RefusedEdit: if it is no run of whole intervals.
+    """
+    length = timedelta(minutes=interval_minutes(connection, meter=meter, at=start))
+    if end <= start or (end - start) % length:
+        raise RefusedEdit(
+            f"from {start.isoformat()} to {end.isoformat()} is no run of intervals of {length // MINUTE} minutes"
+        )
+    return (end - start) // length
+
+
+def _in_sight(connection: Connection, wish: ExceptionFilter, person: str) -> ExceptionFilter:
+    """Return what is asked for, narrowed to a person's sight."""
+    seen = _offices_of(connection, person=person)
+    if seen is None:
+        return wish
+    wanted = seen if wish.offices is None else tuple(code for code in wish.offices if code in seen)
+    return replace(wish, offices=wanted)
 
 
 def _offices_of(connection: Connection, *, person: str) -> tuple[str, ...] | None:

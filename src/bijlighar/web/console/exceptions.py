@@ -13,12 +13,15 @@ from litestar.params import QueryParameter
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from bijlighar.base.errors import InvalidValue
 from bijlighar.base.period import IST, local_date
 from bijlighar.base.words import Words
 from bijlighar.offices import queries as offices
 from bijlighar.offices.model import ROLES_OF_VIEW, Act, Person, View
 from bijlighar.registry import queries as registry
+from bijlighar.rollout import queries as rollout
+from bijlighar.rollout.model import CHECK_FINDING_NAMES, CHECK_STATE_NAMES
+from bijlighar.runtime import exception_deeds
+from bijlighar.runtime.exception_deeds import Done, Picked
 from bijlighar.validation import operations
 from bijlighar.validation import queries as validation
 from bijlighar.validation.model import (
@@ -29,17 +32,20 @@ from bijlighar.validation.model import (
     WAITING,
     ExceptionFilter,
     ExceptionState,
+    Outcome,
     Rule,
     Severity,
     ValidationFinding,
 )
+from bijlighar.web.console.edits import edit_address
+from bijlighar.web.console.forms import revision_of
 from bijlighar.web.console.lists import TEXT_MAX, Form, NumberInPath, Text, may
 from bijlighar.web.console.load import HEIGHT, WIDTH, load_around
 from bijlighar.web.export import csv_response
 from bijlighar.web.pages import page, writer_of
+from bijlighar.web.problems import known_problems
 from bijlighar.web.shared import line_of, signed_in
 
-REVISION_DIGITS_MAX = 9
 PAGE_MAX = 1_000_000
 INSTANT = timedelta(microseconds=1)
 Group = Annotated[str, QueryParameter(name="state", max_length=TEXT_MAX)]
@@ -66,6 +72,22 @@ class Settlement:
     """The form that settles."""
 
     revision: str = ""
+    outcome: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The form that takes several exceptions or gives them back: `number:revision` of each that is picked."""
+
+    picked: list[str] | str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralSettled:
+    """The form that settles several."""
+
+    picked: list[str] | str = ""
     outcome: str = ""
     note: str = ""
 
@@ -113,6 +135,7 @@ def show_exceptions(
     office: Text = "",
     meter: Text = "",
     at: Annotated[int, QueryParameter(name="page", ge=1, le=PAGE_MAX)] = 1,
+    pick: Text = "",
 ) -> Response[str]:
     """Show the queue of a branch, the gravest and oldest first."""
     line, person = line_of(request), signed_in(request).person
@@ -140,6 +163,8 @@ def show_exceptions(
         rules=list(Rule),
         severities=list(SEVERITY_NAMES),
         may_work=may(person, Act.WORK_EXCEPTION),
+        outcomes=list(OUTCOME_NAMES.items()),
+        is_all_picked=pick == "all",
         **facts,
     )
 
@@ -205,6 +230,7 @@ def show_exception(request: Request[Any, Any, Any], number: NumberInPath) -> Res
             connection, wish=ExceptionFilter(meter=found.finding.meter), person=person.sign_in
         )
         places = registry.installations(connection, meter=found.finding.meter)
+        checks = rollout.checks_for(connection, subject=exception_deeds.subject_of(number))
         facts = _names(connection, person=person)
     seen = facts["in_sight"]
     ours = [place for place in places if seen is None or place.office in seen]
@@ -224,7 +250,15 @@ def show_exception(request: Request[Any, Any, Any], number: NumberInPath) -> Res
             (outcome.value, OUTCOME_NAMES[outcome]) for outcome in validation.outcomes_of(found.finding.rule)
         ],
         may_work=may(person, Act.WORK_EXCEPTION),
+        edit_address=edit_address(found.finding.meter, start=found.finding.start, end=found.finding.end)
+        if may(person, Act.EDIT_READING)
+        else "",
         may_network=bool(person.roles & ROLES_OF_VIEW[View.NETWORK]),
+        may_rollout=bool(person.roles & ROLES_OF_VIEW[View.ROLLOUT]),
+        checks=checks,
+        check_state_names=CHECK_STATE_NAMES,
+        check_finding_names=CHECK_FINDING_NAMES,
+        field=Outcome.FIELD,
         **facts,
     )
 
@@ -248,8 +282,57 @@ def settle(
     request: Request[Any, Any, Any], number: NumberInPath, data: Annotated[Settlement, Form]
 ) -> Redirect:
     """Settle an exception with an outcome and a reason."""
-    deed = partial(operations.settle, outcome=data.outcome, note=data.note)
+    deed = partial(exception_deeds.settle, outcome=data.outcome, note=data.note)
     return _worked(request, number, deed, data.revision)
+
+
+@post("/exceptions/several/take", sync_to_thread=True, status_code=200, opt={"act": Act.WORK_EXCEPTION})
+def take_several(request: Request[Any, Any, Any], data: Annotated[Several, Form]) -> Response[str]:
+    """Take several exceptions in hand."""
+    return _told_of_each(request, exception_deeds.take_several, data.picked)
+
+
+@post("/exceptions/several/give-back", sync_to_thread=True, status_code=200, opt={"act": Act.WORK_EXCEPTION})
+def give_back_several(request: Request[Any, Any, Any], data: Annotated[Several, Form]) -> Response[str]:
+    """Put several exceptions back into the queue."""
+    return _told_of_each(request, exception_deeds.give_back_several, data.picked)
+
+
+@post("/exceptions/several/settle", sync_to_thread=True, status_code=200, opt={"act": Act.WORK_EXCEPTION})
+def settle_several(request: Request[Any, Any, Any], data: Annotated[SeveralSettled, Form]) -> Response[str]:
+    """Settle several exceptions with one outcome and one reason."""
+    deed = partial(exception_deeds.settle_several, outcome=data.outcome, note=data.note)
+    return _told_of_each(request, deed, data.picked)
+
+
+def _told_of_each(
+    request: Request[Any, Any, Any], deed: Callable[..., tuple[Done, ...]], picked: list[str] | str
+) -> Response[str]:
+    """Do what a form asks of several exceptions, and tell of each what became of it."""
+    line, person = line_of(request), signed_in(request).person
+    done = deed(line.database, picked=_picked(picked), person=person.sign_in, now=line.now())
+    return page(
+        request,
+        "console/exceptions_done.html",
+        done=[
+            (each, None if each.refusal is None else known_problems().get(each.refusal.code)) for each in done
+        ],
+        refused=sum(each.refusal is not None for each in done),
+    )
+
+
+def _picked(texts: list[str] | str) -> list[Picked]:
+    """
+    Return what a form has picked.
+
+    :raises InvalidValue: if one of them is no number and revision.
+    """
+    found = []
+    for text in [texts] if isinstance(texts, str) else texts:
+        number, _, revision = text.partition(":")
+        if text:
+            found.append(Picked(number=revision_of(number), revision=revision_of(revision)))
+    return found
 
 
 def _worked(
@@ -261,7 +344,7 @@ def _worked(
         deed(
             connection,
             number=number,
-            revision=_revision(revision),
+            revision=revision_of(revision),
             person=person.sign_in,
             now=line.now(),
         )
@@ -277,17 +360,6 @@ def _wish(*, state: str, rule: str, severity: str, office: str, meter: str) -> W
         office=office.strip(),
         meter=meter.strip(),
     )
-
-
-def _revision(text: str) -> int:
-    """
-    Return the number that a form carries of what its page showed.
-
-    :raises InvalidValue: if it is none.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= REVISION_DIGITS_MAX):
-        raise InvalidValue("the form does not say what it was made from; open the page again")
-    return int(text)
 
 
 def _numbers(at: int, pages: int) -> list[int]:
@@ -322,4 +394,14 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(IST).isoformat(timespec="minutes")
 
 
-ROUTES = (show_exceptions, export_exceptions, show_exception, take, give_back, settle)
+ROUTES = (
+    show_exceptions,
+    export_exceptions,
+    show_exception,
+    take,
+    give_back,
+    settle,
+    take_several,
+    give_back_several,
+    settle_several,
+)

@@ -15,23 +15,30 @@ from bijlighar.base.period import IST, Period, date_of, local_date, moment_of, p
 from bijlighar.base.words import Words
 from bijlighar.headend import queries as headend
 from bijlighar.headend.rules import ORIGIN_WORDS, fact_words
-from bijlighar.offices.model import ROLES_OF_VIEW, Person, View
+from bijlighar.offices import queries as offices
+from bijlighar.offices.model import ROLES_OF_VIEW, Act, Person, View
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import ABSENT, QUALITY_NAMES, Quality
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import Installation
 from bijlighar.validation import queries as validation
 from bijlighar.validation.model import (
+    EDIT_KIND_NAMES,
+    EDIT_REASON_NAMES,
+    EDIT_STATE_NAMES,
     EXCEPTION_STATE_NAMES,
     SEVERITY_NAMES,
     DayLoad,
+    EditState,
     ExceptionFilter,
     ExceptionState,
     MeterLoad,
+    ReadingEdit,
     ValidationException,
     ValidationFinding,
 )
 from bijlighar.web.console import meter_chart
+from bijlighar.web.console.lists import may
 from bijlighar.web.export import csv_response
 from bijlighar.web.language import Writer
 from bijlighar.web.pages import page, writer_of
@@ -131,6 +138,8 @@ def show_meter(
         load = _load(connection, look=look, places=places, is_whole=hung is None, now=now)
         facts = headend.meter_facts(connection, meters=[serial])
         queued = _exceptions(connection, look=look, person=person) if may_exceptions else ()
+        edits = _edits(connection, look=look, person=person) if may_exceptions else ()
+        people = {each.sign_in: each.name for each in offices.people(connection)}
     findings = load.findings[:FINDINGS_SHOWN_MAX]
     return page(
         request,
@@ -158,6 +167,10 @@ def show_meter(
         facts=facts,
         fact_words=fact_words,
         origin_words=ORIGIN_WORDS,
+        may_edit=may(person, Act.EDIT_READING),
+        edits=edits,
+        people=people,
+        edit_names=(EDIT_STATE_NAMES, EDIT_KIND_NAMES, EDIT_REASON_NAMES),
         days_max=validation.LOAD_DAYS_MAX,
         quote=lambda text: quote(text, safe=""),
     )
@@ -341,6 +354,13 @@ def _exceptions(connection: Connection, *, look: Look, person: Person) -> tuple[
         period=Period.of_local_days(look.first, look.last),
     )
     return validation.exceptions(connection, wish=wish, person=person.sign_in, limit=FINDINGS_SHOWN_MAX)
+
+
+def _edits(connection: Connection, *, look: Look, person: Person) -> tuple[ReadingEdit, ...]:
+    """Return the edits of the days that are looked at, in whatever state, the newest first."""
+    period = Period.of_local_days(look.first, look.last)
+    found = validation.edits(connection, person=person.sign_in, states=tuple(EditState), meter=look.serial)
+    return tuple(each for each in found if each.start < period.end and period.start < each.end)
 
 
 def _matching(

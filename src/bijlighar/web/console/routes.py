@@ -4,9 +4,12 @@ from litestar.types import ControllerRouterHandler
 
 from bijlighar.web.console import (
     alarms,
+    atc,
     cases,
+    checks,
     collections,
     commands,
+    edits,
     exceptions,
     home,
     lists,
@@ -14,6 +17,7 @@ from bijlighar.web.console import (
     meters,
     network,
     rollout,
+    seals,
     transformer_loss,
 )
 
@@ -25,9 +29,13 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *lists.ROUTES,
     *commands.ROUTES,
     *exceptions.ROUTES,
+    *edits.ROUTES,
+    *seals.ROUTES,
     *losses.ROUTES,
+    *atc.ROUTES,
     *transformer_loss.ROUTES,
     *cases.ROUTES,
     *rollout.ROUTES,
+    *checks.ROUTES,
     *collections.ROUTES,
 )

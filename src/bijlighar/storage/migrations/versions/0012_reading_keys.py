@@ -6,7 +6,7 @@ from alembic import op
 from bijlighar.storage.schema import Moment
 
 revision = "0012_reading_keys"
-down_revision = "0010_cases"
+down_revision = "0011_meter_facts"
 branch_labels = None
 depends_on = None
 
