@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bijlighar.base.period import Period
+from bijlighar.base.period import Period, day_number, local_date
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.offices import queries as offices
 from bijlighar.readings import queries as readings
 from bijlighar.readings.model import INTERVAL_MINUTES, IST_OFFSET_S, SECONDS_PER_DAY
 from bijlighar.readings.operations import SEQUENCE
+from bijlighar.registry import queries as registry
 from bijlighar.storage import sequences
 from bijlighar.validation import edit_store, exception_store, store
 from bijlighar.validation.cases import Hangings
