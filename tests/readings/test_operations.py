@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from tests.readings.deliveries import DAY, NOW, delivery, rows
 
 from bijlighar.base.period import Period, date_of, local_midnight
-from bijlighar.readings import operations, queries, store
+from bijlighar.readings import operations, queries, register_store, store
 from bijlighar.readings.errors import BrokenFile, UnusableReadings
 from bijlighar.readings.model import (
     ABSENT,
@@ -223,6 +223,105 @@ class TestAppend:
                 for tag in ("x", "y")
             ]
         assert np.array_equal(found[0], found[1])
+
+
+class TestFetching:
+    @pytest.mark.parametrize("dense", [0, 10**9])
+    def test_finds_the_same_by_key_and_as_it_lies(
+        self, database: Database, dense: int, monkeypatch: pytest.MonkeyPatch
+    ):
+        meters = [f"M{number}" for number in range(9)]
+        for day in range(DAY, DAY + 3):
+            append(
+                database,
+                *(delivery([day - DAY, number], meter=meter, day=day) for number, meter in enumerate(meters)),
+            )
+        append(database, delivery([7] * 4, meter="M3", minutes=15))
+        monkeypatch.setattr(store, "DENSE", dense)
+        keys = [("M4", DAY + 1), ("M0", DAY), ("M9", DAY), ("M3", DAY), ("M8", DAY + 2), ("M4", DAY - 1)]
+
+        with database.read() as connection:
+            block = queries.raw_rows(connection, keys=keys, minutes=30)
+            quarters, halves = queries.raw_days(
+                connection, meters=["M3", "M5", "nobody"], first=DAY, last=DAY + 1
+            )
+
+        assert block.meters == tuple(meter for meter, _ in keys)
+        assert block.versions.tolist() == [1, 1, 0, 1, 1, 0]
+        assert block.values["wh_import"][:, :2].tolist() == [
+            [1, 4], [0, 0], [ABSENT, ABSENT], [0, 3], [2, 8], [ABSENT, ABSENT],
+        ]  # fmt: skip
+        assert (quarters.meters, quarters.values["wh_import"][0, :5].tolist()) == (
+            ("M3",),
+            [7, 7, 7, 7, ABSENT],
+        )
+        assert list(zip(halves.meters, halves.days.tolist(), strict=True)) == [
+            ("M3", DAY), ("M3", DAY + 1), ("M5", DAY), ("M5", DAY + 1),
+        ]  # fmt: skip
+
+
+class TestMidnightRegisters:
+    @pytest.mark.parametrize("way", ["whole", "each", "spans"])
+    def test_are_the_same_whichever_way_they_are_read(
+        self, database: Database, way: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        shots = [
+            RegisterSnapshot(
+                meter=meter,
+                at=MIDNIGHT + timedelta(days=day),
+                kind=kind,
+                wh_import=imported,
+                wh_export=exported,
+            )
+            for meter, day, kind, imported, exported in (
+                ("M1", 0, RegisterKind.DAILY, 100, None),
+                ("M1", 0, RegisterKind.BILLING, None, 7),
+                ("M1", 1, RegisterKind.DAILY, 130, 8),
+                ("M2", 1, RegisterKind.DAILY, 50, None),
+                ("M3", 1, RegisterKind.DAILY, 60, 1),
+            )
+        ]  # fmt: skip
+        late = RegisterSnapshot(
+            meter="M2", at=MIDNIGHT + timedelta(hours=1), kind=RegisterKind.HAND, wh_import=9
+        )
+        with database.write() as connection:
+            operations.append_registers(connection, snapshots=[*shots, late], now=NOW)
+        monkeypatch.setattr(store, "DENSE", 10**9 if way == "whole" else 0)
+        if way == "each":
+            append(database, delivery([1], meter="M8"))  # somebody is known, so that two are not most
+        monkeypatch.setattr(register_store, "MOMENTS_APART", 0 if way == "spans" else 8)
+
+        with database.read() as connection:
+            found = queries.midnight_registers(connection, meters=["M2", "M1"], first=DAY - 1, last=DAY + 1)
+
+        assert (found.meters, found.first_day, found.days) == (("M2", "M1"), DAY - 1, 3)
+        assert found.wh_import.tolist() == [[ABSENT, ABSENT, 50], [ABSENT, 100, 130]]
+        assert found.wh_export.tolist() == [[ABSENT, ABSENT, ABSENT], [ABSENT, 7, 8]]
+
+
+class TestTouchedDays:
+    @pytest.mark.parametrize(("known", "touched"), [((), True), ((0,), True), ((1,), True), ((0, 1), False)])
+    def test_touches_an_estimated_day_that_lacks_a_midnight_of_its_own(
+        self, database: Database, known: tuple[int, ...], touched: bool
+    ):
+        append(database, delivery([1] * 47))
+        shots = [
+            RegisterSnapshot(
+                meter="M1", at=MIDNIGHT + timedelta(days=day), kind=RegisterKind.DAILY, wh_import=100 + day
+            )
+            for day in (*known, 5)
+        ]
+        with database.write() as connection:
+            operations.append_registers(connection, snapshots=shots[:-1], now=NOW)
+        store_validated(database, with_estimate(block_of(database), 47, 3))
+        with database.read() as connection:
+            last = queries.changed_days(connection, after=0, limit=9).last
+
+        with database.write() as connection:
+            operations.append_registers(connection, snapshots=shots[-1:], now=LATER)
+
+        with database.read() as connection:
+            assert bool(queries.changed_days(connection, after=last, limit=9).blocks) is touched
 
 
 class TestStoreValidated:

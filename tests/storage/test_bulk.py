@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, SmallInteger, String, Table, select
+from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, SmallInteger, String, Table, select
 
 from bijlighar.storage import bulk
 from bijlighar.storage.engine import Database
@@ -24,6 +24,15 @@ day = Table(
 )
 history = Table(
     "bulk_history", catalogue, *(Column(c.name, c.type) for c in day.columns), Column("replaced_at", Moment)
+)
+
+
+numbered = Table(
+    "bulk_numbered",
+    catalogue,
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    Column("count", Whole),
+    Column("at", Moment),
 )
 
 
@@ -101,6 +110,86 @@ class TestUpdateRows:
 
             found = connection.execute(select(day.c["count"], day.c.at)).one()
         assert tuple(found) == (7, NOW + timedelta(days=5))
+
+
+def columns_of(connection: Connection, *rows: tuple[object, ...]) -> dict[str, list[object]]:
+    """Rows by column, as the driver takes them."""
+    columns = {name: list(values) for name, values in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
+    columns["at"] = [
+        bulk.as_driver(connection, at) if isinstance(at, datetime) else at for at in columns["at"]
+    ]
+    return columns
+
+
+class TestInsertColumns:
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [row(1), row(2), row(3)],
+            [(1, "M'1 ? % :x \\", 5, NOW, None, 3), (2, "M'1 ? % :x \\", 5, NOW, None, 3)],
+            [(1, "M1", 2**40, None, b"\x00", 0)],
+            [(1, "", -1, NOW, b"", -2)],
+        ],
+    )
+    def test_writes_what_core_reads(self, tables: Database, rows: list[tuple[object, ...]]):
+        with tables.write() as connection:
+            bulk.insert_columns(connection, table=day, columns=columns_of(connection, *rows))
+            bulk.insert_columns(connection, table=day, columns={name: [] for name in COLUMNS})
+
+            found = [tuple(found) for found in connection.execute(select(day))]
+        assert sorted(found) == sorted(rows)
+
+    def test_takes_what_cannot_stand_in_a_statement(self, database_url: str):
+        if not database_url.startswith("sqlite"):
+            pytest.skip("PostgreSQL holds no such text at all")
+        database = Database(database_url)
+        catalogue.create_all(database.engine)
+        with database.write() as connection:
+            rows = [(1, "M\0'1", 5, NOW, b"", 3), (2, "M\0'1", 5, NOW, b"", 3)]
+            bulk.insert_columns(connection, table=day, columns=columns_of(connection, *rows))
+
+            assert set(connection.execute(select(day.c.meter)).scalars()) == {"M\0'1"}
+        database.close()
+
+
+class TestUpdateColumns:
+    def test_sets_the_columns_of_the_rows_named(self, tables: Database):
+        with tables.write() as connection:
+            bulk.insert_rows(
+                connection,
+                table=numbered,
+                columns=("id", "count", "at"),
+                rows=[(n, n, NOW) for n in range(4)],
+            )
+            sooner, later = (bulk.as_driver(connection, NOW + timedelta(days=days)) for days in (-1, 1))
+            for ids, counts, at in (
+                ([3, 1], [7, 7], later),
+                ([1, 2], [8, 9], sooner),
+                ([0], [None], sooner),
+                ([], [], 0),
+            ):
+                columns = {"id": ids, "count": counts, "at": [at] * len(ids)}
+                bulk.update_columns(connection, table=numbered, key="id", columns=columns, rising=("at",))
+
+            found = connection.execute(select(numbered).order_by(numbered.c.id)).all()
+        assert [tuple(found) for found in found] == [
+            (0, None, NOW),
+            (1, 8, NOW + timedelta(days=1)),
+            (2, 9, NOW),
+            (3, 7, NOW + timedelta(days=1)),
+        ]
+
+
+class TestFetchBetween:
+    def test_returns_what_lies_between_in_order(self, tables: Database):
+        with tables.write() as connection:
+            rows = [(n, -n, NOW) for n in (9, 4, 2**40, 7, 5)]
+            bulk.insert_rows(connection, table=numbered, columns=("id", "count", "at"), rows=rows)
+
+            found = bulk.fetch_between(
+                connection, table=numbered, columns=("id", "count"), first=5, last=2**40, lock=True
+            )
+        assert found == [(5, -5), (7, -7), (9, -9), (2**40, -(2**40))]
 
 
 class TestCopyRows:
