@@ -43,7 +43,7 @@ PAGES = (
     (ENGINEER, "/losses?doubt=yes"),
     (ENGINEER, "/losses/DT-DEP-001"),
     (ENGINEER, "/feeder-losses"),
-    (ENGINEER, "/feeder-losses/FEEDERCODE?doubt=yes"),
+    (ENGINEER, "/feeder-losses/F-DEPALPUR-1?doubt=yes"),
     (OPERATOR, "/meters/{meter}"),
     (OPERATOR, "/meters/{meter}?from={first}&to={last}"),
     (OPERATOR, "/meters/{meter}?from={last}&to={last}"),
