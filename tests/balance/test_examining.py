@@ -77,7 +77,7 @@ def losses(database: Database) -> tuple[Loss, Loss]:
 
 def alone(database: Database, code: str) -> Loss | None:
     with database.read() as connection:
-        return queries.examined_loss(connection, transformer=code, first=FIRST, last=LAST)
+        return queries.examined_loss(connection, level=Level.TRANSFORMER, code=code, first=FIRST, last=LAST)
 
 
 def with_interval(database: Database) -> tuple[Loss, ...]:

@@ -89,7 +89,7 @@ class TestLosses:
         feeder = loss_of(town, Level.FEEDER, days[0], days[2])
         assert feeder.flat_rate_wh == added
         with town.read() as connection:
-            (month,) = queries.losses_by_month(connection, transformer="T1", last=days[2])
+            (month,) = queries.losses_by_month(connection, level=Level.TRANSFORMER, code="T1", last=days[2])
             each = queries.losses_by_day(
                 connection, level=Level.TRANSFORMER, code="T1", first=days[0], last=days[2]
             )

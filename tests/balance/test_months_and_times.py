@@ -15,9 +15,9 @@ from tests.balance.test_operations import (
     town,
 )
 
-from bijlighar.balance import operations, queries, rules
+from bijlighar.balance import looking, operations, queries, rules
 from bijlighar.balance.errors import UnusableRange
-from bijlighar.balance.model import GapAtTime
+from bijlighar.balance.model import GapAtTime, Level
 from bijlighar.base.period import Month, epoch_seconds, local_midnight
 from bijlighar.readings import operations as readings
 from bijlighar.readings.model import Delivery
@@ -35,7 +35,7 @@ def shape(database: Database, first: date = FIRST, last: date = FIRST) -> tuple[
     if last >= first:
         operations.close_range(database, first=first, last=last, now=NOW)
     with database.read() as connection:
-        return queries.gap_by_time(connection, transformer="T1", first=first, last=last)
+        return queries.gap_by_time(connection, level=Level.TRANSFORMER, code="T1", first=first, last=last)
 
 
 def stolen(database: Database, day: date, *, slots: range) -> None:
@@ -118,16 +118,61 @@ class TestGapByTime:
         operations.close_range(town, first=SECOND, last=SECOND, now=NOW)
 
         with town.read() as connection:
-            found = queries.gap_by_time(connection, transformer="T1", first=FIRST, last=SECOND)
-            none = queries.gap_by_time(connection, transformer="T1", first=FIRST, last=FIRST)
+            found = queries.gap_by_time(
+                connection, level=Level.TRANSFORMER, code="T1", first=FIRST, last=SECOND
+            )
+            none = queries.gap_by_time(
+                connection, level=Level.TRANSFORMER, code="T1", first=FIRST, last=FIRST
+            )
 
         assert ({each.days for each in found}, none) == ({1}, ())
 
     def test_is_nothing_where_nothing_hangs_or_no_input_is_known(self, town):
         operations.close_range(town, first=FIRST, last=FIRST, now=NOW)
         with town.read() as connection:
-            assert queries.gap_by_time(connection, transformer="T9", first=FIRST, last=FIRST) == ()
+            assert (
+                queries.gap_by_time(connection, level=Level.TRANSFORMER, code="T9", first=FIRST, last=FIRST)
+                == ()
+            )
         assert {(each.days, each.gap_wh, each.coverage_pct) for each in shape(town)} == {(0, None, None)}
+
+    def test_of_a_feeder_is_of_all_its_consumers_and_its_own_meter(self, town):
+        for day in (FIRST, SECOND):
+            deliver_day(town, day, leave_out=4)
+        text = (
+            HEADER + "B1,,,,,V1,M8,single-phase,tcp://h:8,T2,F1,,,,\nC1,,,,,W1,M9,single-phase,,T3,F2,,,,\n"
+        )
+        with town.write() as connection:
+            registry.import_registry(connection, text=text, now=NOW)
+        for day in (FIRST, SECOND):
+            deliver(town, "M8", day, 30)
+        operations.close_range(town, first=FIRST, last=SECOND, now=NOW)
+
+        with town.read() as connection:
+            found = queries.gap_by_time(connection, level=Level.FEEDER, code="F1", first=FIRST, last=SECOND)
+            none = queries.gap_by_time(connection, level=Level.FEEDER, code="T1", first=FIRST, last=SECOND)
+
+        assert none == ()
+        assert {(each.days, each.input_wh, each.consumers_wh, each.gap_wh) for each in found[:44]} == {
+            (2, 400, 170, 230)
+        }
+        assert [each.gap_wh for each in found[44:]] == [330] * 4
+
+    def test_is_the_same_laid_out_part_by_part(self, town, monkeypatch):
+        deliver_day(town, FIRST, leave_out=4)
+        whole = shape(town)
+        monkeypatch.setattr(looking, "LAID_AT_ONCE", 1)
+
+        assert shape(town) == whole
+
+    def test_of_too_many_meters_is_refused_with_how_many_days_can_be(self, town, monkeypatch):
+        deliver_day(town, FIRST)
+        deliver_day(town, SECOND)
+        monkeypatch.setattr(looking, "METER_DAYS_MAX", 3)
+
+        assert len(shape(town, FIRST, FIRST)) == 48
+        with pytest.raises(UnusableRange, match="at most 1 days"):
+            shape(town, FIRST, SECOND)
 
     def test_refuses_a_range_that_is_none_or_too_long(self, town):
         for last in (FIRST - timedelta(days=1), FIRST + timedelta(days=62)):
@@ -143,7 +188,9 @@ class TestGapByTime:
         operations.close_range(town, first=FIRST, last=FIRST, now=NOW)
 
         with town.read() as connection:
-            found = queries.gap_by_time(connection, transformer="T9", first=FIRST, last=FIRST)
+            found = queries.gap_by_time(
+                connection, level=Level.TRANSFORMER, code="T9", first=FIRST, last=FIRST
+            )
 
         assert {(each.input_wh, each.consumers_wh, each.coverage_pct) for each in found} == {(240, 0, None)}
 
@@ -178,7 +225,9 @@ class TestRuleOfGapByTime:
 class TestLossesByMonth:
     def months(self, database: Database, last: date, months: int = 13) -> list[tuple[object, ...]]:
         with database.read() as connection:
-            found = queries.losses_by_month(connection, transformer="T1", last=last, months=months)
+            found = queries.losses_by_month(
+                connection, level=Level.TRANSFORMER, code="T1", last=last, months=months
+            )
         return [
             (
                 str(each.month),
@@ -237,7 +286,8 @@ class TestLossesByMonth:
 
         assert april[5] is False
 
-    def test_agree_with_the_loss_of_the_same_days(self, town):
+    @pytest.mark.parametrize(("level", "code"), [(Level.TRANSFORMER, "T1"), (Level.FEEDER, "F1")])
+    def test_agree_with_the_loss_of_the_same_days(self, town, level: Level, code: str):
         for number in range(5):
             deliver_day(town, FIRST + timedelta(days=number), leave_out=number)
         hand_month(town)
@@ -245,16 +295,25 @@ class TestLossesByMonth:
 
         with town.read() as connection:
             (month,) = queries.losses_by_month(
-                connection, transformer="T1", last=Month(year=2025, month=4).last
+                connection, level=level, code=code, last=Month(year=2025, month=4).last
             )
             (alone,) = queries.losses(
                 connection,
-                level=month.loss.level,
+                level=level,
                 first=FIRST,
                 last=FIRST + timedelta(days=4),
-                code="T1",
+                code=code,
+            )
+            examined = queries.examined_loss(
+                connection, level=Level.FEEDER, code="F1", first=FIRST, last=FIRST + timedelta(days=4)
+            )
+            none = queries.examined_loss(
+                connection, level=Level.FEEDER, code="T1", first=FIRST, last=FIRST + timedelta(days=4)
             )
         assert month.loss == alone
+        assert (month.loss.level, month.loss.code) == (level, code)
+        assert (alone == examined) is (level is Level.FEEDER)
+        assert none is None
 
 
 class TestNeighbours:

@@ -42,6 +42,8 @@ PAGES = (
     (ENGINEER, "/losses"),
     (ENGINEER, "/losses?doubt=yes"),
     (ENGINEER, "/losses/DT-DEP-001"),
+    (ENGINEER, "/feeder-losses"),
+    (ENGINEER, "/feeder-losses/F-DEPALPUR-1?doubt=yes"),
     (OPERATOR, "/meters/{meter}"),
     (OPERATOR, "/meters/{meter}?from={first}&to={last}"),
     (OPERATOR, "/meters/{meter}?from={last}&to={last}"),

@@ -33,7 +33,7 @@ NUMBERS = {
     "edits": "edit",
     "seals": "seal",
 }
-IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "serial": f"M-{LISTED}"}
+IN_PATHS = {"account": LISTED, "code": TRANSFORMER, "feeder": FEEDER, "serial": f"M-{LISTED}"}
 IN_FORMS: dict[str, Any] = {
     "office": OWN, "account": LISTED, "count": "1", "decision": "authorise", "done": "yes", "at": "",
     "revision": "1", "outcome": "accepted", "picked": "1:1", "found": "normal",

@@ -120,5 +120,7 @@ class TestLanguage:
         shown = re.sub(r"<[^>]*>", "\n", html[html.index("<main") :])
 
         assert [
-            text for text in english_of("losses") if re.search(rf"(?m)^\s*{re.escape(text)}\s*$", shown)
+            text
+            for text in english_of("losses", "loss_cells")
+            if re.search(rf"(?m)^\s*{re.escape(text)}\s*$", shown)
         ] == []

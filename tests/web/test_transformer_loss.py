@@ -302,7 +302,11 @@ class TestLanguage:
         html = client.get("/losses/T1").text
 
         shown = re.sub(r"<[^>]*>", "\n", html[html.index("<main") :])
-        left = [each for each in english_of("loss") if re.search(rf"(?m)^\s*{re.escape(each)}\s*$", shown)]
+        left = [
+            each
+            for each in english_of("loss", "loss_months", "loss_times")
+            if re.search(rf"(?m)^\s*{re.escape(each)}\s*$", shown)
+        ]
         assert left == []
         assert "चोरी का संदेह" in shown
         assert "यह साक्ष्य" in shown

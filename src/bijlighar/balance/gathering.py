@@ -77,11 +77,18 @@ def _supplied_by(hanging: Installation, level: Level) -> str | None:
 
 
 def network(
-    connection: Connection, *, first: int, last: int, transformers: Sequence[str] | None = None
+    connection: Connection,
+    *,
+    first: int,
+    last: int,
+    transformers: Sequence[str] | None = None,
+    feeder: str | None = None,
 ) -> Network:
-    """Return who hung where on the days `first` to `last` (below some transformers, and their meters)."""
+    """Return who hung where on the days `first` to `last` (below some transformers or a feeder, and their meters)."""
     period = Period.of_local_days(date_of(first), date_of(last))
     hangings = registry.installations(connection, period=period, transformers=transformers)
+    if feeder is not None:
+        hangings = tuple(hanging for hanging in hangings if hanging.feeder == feeder)
     start = epoch_seconds(period.start)
     starts = start + np.arange(last - first + 1, dtype=np.int64) * rules.SECONDS_PER_DAY
     from_s = np.array([epoch_seconds(hanging.from_at) for hanging in hangings], dtype=np.int64)
@@ -96,6 +103,13 @@ def network(
         to_s=to_s,
         hung_s=rules.seconds_hung(starts=starts, from_s=from_s, to_s=to_s),
     )
+
+
+def network_of(connection: Connection, *, level: Level, code: str | None, first: int, last: int) -> Network:
+    """Return the hangings that are enough to know the loss of one transformer or feeder; all without a code."""
+    if level is Level.FEEDER:
+        return network(connection, first=first, last=last, feeder=code)
+    return network(connection, first=first, last=last, transformers=None if code is None else [code])
 
 
 def metered(connection: Connection, *, net: Network) -> HangingDays:

@@ -7,12 +7,13 @@ import numpy as np
 from sqlalchemy import Connection
 
 from bijlighar.balance import gathering, rules, viewing
+from bijlighar.balance.errors import UnusableRange
 from bijlighar.balance.flat_loads import flat_loads
 from bijlighar.balance.model import GapAtTime, Level, Load, PhaseShare, StepBalance
 from bijlighar.balance.technical import Reals
 from bijlighar.base.period import Period, day_number, local_date, moment_of
 from bijlighar.readings import queries as readings
-from bijlighar.readings.model import ABSENT, Integers, interval_start
+from bijlighar.readings.model import ABSENT, Integers, interval_start, intervals_per_day
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import Installation, MeterType
 
@@ -21,6 +22,11 @@ LOAD_DAYS_BACK = 7
 LOAD_MINUTES = 30
 MINUTES_PER_HOUR = 60
 PHASES = "RYB"
+SLOTS = intervals_per_day(LOAD_MINUTES)
+#: So many hangings are laid out at once, so that a feeder's do not fill the memory,
+LAID_AT_ONCE = 256
+#: and so many days of meters at most are read for one answer.
+METER_DAYS_MAX = 100_000
 
 
 def phases(
@@ -90,37 +96,63 @@ def steps(
     )
 
 
-def gap_by_time(connection: Connection, *, transformer: str, closed: frozenset[int]) -> tuple[GapAtTime, ...]:
-    """Return the mean gap of each half-hour of the day over the closed days, on the network as it stood."""
+def gap_by_time(
+    connection: Connection, *, level: Level, code: str, closed: frozenset[int]
+) -> tuple[GapAtTime, ...]:
+    """
+    Return the mean gap of each half-hour of the day over the closed days, on the network as it stood.
+
+    :raises UnusableRange: if it would read more than `METER_DAYS_MAX` days of meters.
+    """
     if not closed:
         return ()
-    net = gathering.network(connection, first=min(closed), last=max(closed), transformers=[transformer])
-    codes = net.codes(Level.TRANSFORMER)
-    if transformer not in codes:
+    net = gathering.network_of(connection, level=level, code=code, first=min(closed), last=max(closed))
+    codes = net.codes(level)
+    if code not in codes:
         return ()
-    place = codes.index(transformer)
-    consumers = np.flatnonzero(net.consumers_of(Level.TRANSFORMER) == place)
+    place, days = codes.index(code), len(net.starts)
+    consumers = np.flatnonzero(net.consumers_of(level) == place)
+    if days > days_by_time_max(meters=len(consumers)):
+        raise UnusableRange(
+            f"{len(consumers)} meters on {days} days are too much at once; "
+            f"ask for at most {days_by_time_max(meters=len(consumers))} days"
+        )
     by_hand, wanted = gathering.assessed(connection, net=net)
     flat = flat_loads(connection, first=net.first, last=net.last)
     smart = consumers[~wanted[consumers].any(axis=1)]
     given = viewing.lay(
-        connection,
-        net=net,
-        rows=np.flatnonzero(net.inputs_of(Level.TRANSFORMER) == place),
-        minutes=LOAD_MINUTES,
+        connection, net=net, rows=np.flatnonzero(net.inputs_of(level) == place), minutes=LOAD_MINUTES
     )
-    used = viewing.lay(connection, net=net, rows=smart, minutes=LOAD_MINUTES)
-    days = len(net.starts)
+    used_wh, hung, read = _summed(connection, net=net, rows=smart)
     is_known = (given.known == given.hung).all(axis=0) & given.hung.any(axis=0)
     is_closed = np.isin(np.arange(net.first, net.last + 1), sorted(closed))
     return rules.gap_by_time(
         input_wh=_whole((given.drawn_wh - given.fed_wh).sum(axis=0)).reshape(days, -1),
         input_known=is_known.reshape(days, -1) & is_closed[:, None],
-        consumers_wh=_whole((used.drawn_wh - used.fed_wh).sum(axis=0)).reshape(days, -1),
-        assessed_wh=by_hand.energy_wh[consumers].sum(axis=0) + flat.of(Level.TRANSFORMER, transformer),
-        expected=used.hung.sum(axis=0).reshape(days, -1),
-        read=used.read.sum(axis=0).reshape(days, -1),
+        consumers_wh=used_wh.reshape(days, -1),
+        assessed_wh=by_hand.energy_wh[consumers].sum(axis=0) + flat.of(level, code),
+        expected=hung.reshape(days, -1),
+        read=read.reshape(days, -1),
     )
+
+
+def days_by_time_max(*, meters: int) -> int:
+    """Return of how many days at most the gap by time of so many meters is told, and of one at least."""
+    return max(1, METER_DAYS_MAX // max(1, meters))
+
+
+def _summed(
+    connection: Connection, *, net: gathering.Network, rows: Integers
+) -> tuple[Integers, Integers, Integers]:
+    """Return by half-hour what some hangings drew [Wh], how many hung and of how many it was read, part by part."""
+    energy_wh, hung, read = (np.zeros(len(net.starts) * SLOTS, dtype=np.int64) for _ in range(3))
+    for begin in range(0, len(rows), LAID_AT_ONCE):
+        part = rows[begin : begin + LAID_AT_ONCE]
+        used = viewing.lay(connection, net=net, rows=part, minutes=LOAD_MINUTES)
+        energy_wh += _whole((used.drawn_wh - used.fed_wh).sum(axis=0))
+        hung += used.hung.sum(axis=0)
+        read += used.read.sum(axis=0)
+    return energy_wh, hung, read
 
 
 def _whole(energy: Reals) -> Integers:

@@ -9,6 +9,7 @@ from bijlighar.balance import case_store, queries
 from bijlighar.balance.case_stepping import keep_step, said_words
 from bijlighar.balance.cases import Case, CaseEvent, CaseOrigin, CaseState
 from bijlighar.balance.errors import CaseStands, NotSuspected, RefusedCase
+from bijlighar.balance.model import Level
 from bijlighar.base.text import CODE_MAX, check_text
 from bijlighar.base.words import Words
 from bijlighar.offices import operations as offices
@@ -106,7 +107,9 @@ def open_suspicion(
     for place in registry.hangings(connection, meters=[serial]).get(serial, ()):
         if place.transformer is None:
             continue
-        loss = queries.examined_loss(connection, transformer=place.transformer, first=first, last=last)
+        loss = queries.examined_loss(
+            connection, level=Level.TRANSFORMER, code=place.transformer, first=first, last=last
+        )
         suspects = loss.suspects if loss is not None and loss.theft_suspected else ()
         for suspect in suspects:
             if suspect.meter == serial:

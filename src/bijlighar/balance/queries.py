@@ -133,12 +133,8 @@ def losses(
     by_code: dict[str, list[DayBalance]] = {}
     for balance in closed:
         by_code.setdefault(balance.code, []).append(balance)
-    net = gathering.network(
-        connection,
-        first=min(day.day for day in closed),
-        last=max(day.day for day in closed),
-        transformers=_narrowed(level, code),
-    )
+    first_day, last_day = min(day.day for day in closed), max(day.day for day in closed)
+    net = gathering.network_of(connection, level=level, code=code, first=first_day, last=last_day)
     by_hand, wanted = gathering.assessed(connection, net=net)
     codes, groups = net.codes(level), net.consumers_of(level)
     count = len(codes)
@@ -207,17 +203,19 @@ def ranked_suspects(
     return tuple(sorted(ranked, key=lambda each: (-each.score, -each.low_wh, each.meter)))
 
 
-def examined_loss(connection: Connection, *, transformer: str, first: date, last: date) -> Loss | None:
+def examined_loss(connection: Connection, *, level: Level, code: str, first: date, last: date) -> Loss | None:
     """
-    Return the loss of one transformer as `examined_losses` does, None where none of its days is closed.
+    Return the loss of one transformer or feeder as `examined_losses` does, None where none of its days is closed.
 
-    It is held against its neighbours on the feeder, `NEIGHBOURS_MAX` at most, so that a wrong record and a switched
-    line are told from theft.
+    A transformer is held against its neighbours on the feeder, `NEIGHBOURS_MAX` at most, so that a wrong record and
+    a switched line are told from theft. A feeder has no verdict and no interval.
 
     :raises UnusableRange: if it is no range of days.
     """
-    found = losses(connection, level=Level.TRANSFORMER, first=first, last=last, code=transformer)
-    beside = neighbours(registry.transformers(connection), code=transformer)
+    found = losses(connection, level=level, first=first, last=last, code=code)
+    if level is not Level.TRANSFORMER:
+        return found[0] if found else None
+    beside = neighbours(registry.transformers(connection), code=code)
     examined = _examined(connection, losses=found, first=first, last=last, beside=beside)
     return examined[0] if examined else None
 
@@ -259,10 +257,10 @@ def neighbours(plates: Sequence[Transformer], *, code: str) -> tuple[str, ...]:
 
 
 def losses_by_month(
-    connection: Connection, *, transformer: str, last: date, months: int = MONTHS_USUAL
+    connection: Connection, *, level: Level, code: str, last: date, months: int = MONTHS_USUAL
 ) -> tuple[MonthLoss, ...]:
     """
-    Return the losses of one transformer in the last `months` calendar months up to the day `last`, by month.
+    Return the losses of one transformer or feeder in the last `months` calendar months up to day `last`, by month.
 
     A month has those of its days that are closed; one without any is left out.
 
@@ -271,17 +269,16 @@ def losses_by_month(
     month = Month.of(last)
     for _ in range(months - 1):
         month = month.previous
-    closed = days(connection, level=Level.TRANSFORMER, first=month.first, last=last, code=transformer)
+    closed = days(connection, level=level, first=month.first, last=last, code=code)
     if not closed:
         return ()
-    net = gathering.network(connection, first=closed[0].day, last=closed[-1].day, transformers=[transformer])
+    net = gathering.network_of(connection, level=level, code=code, first=closed[0].day, last=closed[-1].day)
     by_hand, wanted = gathering.assessed(connection, net=net)
-    groups = net.consumers_of(Level.TRANSFORMER)
-    codes = net.codes(Level.TRANSFORMER)
-    ours = groups == (codes.index(transformer) if transformer in codes else -2)
+    codes = net.codes(level)
+    ours = net.consumers_of(level) == (codes.index(code) if code in codes else -2)
     assessed_wh = by_hand.energy_wh[ours].sum(axis=0)
     unknown = (wanted & ~by_hand.known)[ours]
-    flat_wh = flat_loads(connection, first=net.first, last=net.last).of(Level.TRANSFORMER, transformer)
+    flat_wh = flat_loads(connection, first=net.first, last=net.last).of(level, code)
     by_month: dict[Month, list[DayBalance]] = {}
     for day in closed:
         by_month.setdefault(Month.of(date_of(day.day)), []).append(day)
@@ -312,9 +309,7 @@ def losses_by_day(
     closed = days(connection, level=level, first=first, last=last, code=code)
     if not closed:
         return ()
-    net = gathering.network(
-        connection, first=closed[0].day, last=closed[-1].day, transformers=_narrowed(level, code)
-    )
+    net = gathering.network_of(connection, level=level, code=code, first=closed[0].day, last=closed[-1].day)
     by_hand, _ = gathering.assessed(connection, net=net)
     codes = net.codes(level)
     summed = rules.sum_by_group(by_hand.energy_wh, groups=net.consumers_of(level), count=len(codes))
@@ -357,20 +352,25 @@ def steps(
 
 
 def gap_by_time(
-    connection: Connection, *, transformer: str, first: date, last: date
+    connection: Connection, *, level: Level, code: str, first: date, last: date
 ) -> tuple[GapAtTime, ...]:
     """
     Return the mean gap between input and consumers in each half-hour of the day, over the closed days of a range.
 
     What meters read by hand are assessed at is laid along the others' use.
 
-    :raises UnusableRange: if it is no range of days, or longer than is examined.
+    :raises UnusableRange: if it is no range of days, longer than is examined, or too long for so many meters.
     """
     check_range(first=first, last=last)
     if (last - first).days >= EXAMINED_DAYS_MAX:
         raise UnusableRange(f"{first} to {last} is longer than {EXAMINED_DAYS_MAX} days; ask for less")
     closed = store.closed_days(connection, first=day_number(first), last=day_number(last))
-    return looking.gap_by_time(connection, transformer=transformer, closed=closed)
+    return looking.gap_by_time(connection, level=level, code=code, closed=closed)
+
+
+def days_by_time_max(*, meters: int) -> int:
+    """Return of how many days at most `gap_by_time` tells of a transformer or feeder with so many meters."""
+    return min(EXAMINED_DAYS_MAX, looking.days_by_time_max(meters=meters))
 
 
 def phases(
@@ -388,11 +388,6 @@ def phases(
 def newest_load(connection: Connection, *, transformer: str, now: datetime) -> Load | None:
     """Return the loads into and out of a transformer in the newest half-hour that is known, None if none is."""
     return looking.newest_load(connection, transformer=transformer, now=now)
-
-
-def _narrowed(level: Level, code: str | None) -> list[str] | None:
-    """Return whose hangings are enough to know a loss, None for everybody's."""
-    return [code] if level is Level.TRANSFORMER and code is not None else None
 
 
 def _rows_with_any(unknown: Integers, groups: Integers, place: int) -> int:

@@ -50,7 +50,7 @@ def show_losses(
         transformers, feeders = losses(connection, days=days, office=signed_in(request).person.office)
         feeder_of = {each.code: each.feeder for each in registry.transformers(connection)}
         ranked = sorted(transformers, key=SORTS[sort])
-        intervals = _intervals(connection, ranked=ranked, days=days) if doubt == ASKED else {}
+        intervals = intervals_of(connection, ranked=ranked, days=days) if doubt == ASKED else {}
     return page(
         request,
         "console/losses.html",
@@ -84,7 +84,7 @@ def export_losses(
         transformers, feeders = losses(connection, days=days, office=signed_in(request).person.office)
         feeder_of = {each.code: each.feeder for each in registry.transformers(connection)}
         ranked = sorted(transformers, key=SORTS[sort if sort in SORTS else "loss"])
-        intervals = _intervals(connection, ranked=ranked, days=days) if doubt == ASKED else {}
+        intervals = intervals_of(connection, ranked=ranked, days=days) if doubt == ASKED else {}
     level = {Level.TRANSFORMER: text("Transformer"), Level.FEEDER: text("Feeder")}
     return csv_response(
         "losses",
@@ -148,7 +148,7 @@ def losses(
     )
 
 
-def _intervals(
+def intervals_of(
     connection: Connection, *, ranked: Sequence[Loss], days: tuple[date, date] | None
 ) -> Mapping[str, tuple[int, int]]:
     """Return the 90 % intervals of what is not explained, of the first of a table that may be examined at once."""

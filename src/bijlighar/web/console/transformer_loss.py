@@ -1,6 +1,5 @@
 """The loss of one transformer: how sure it is, by month, by time of the day, and the meters it points to."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -12,21 +11,19 @@ from litestar.params import Parameter, QueryParameter
 from sqlalchemy import Connection
 
 from bijlighar.balance import queries as balance
-from bijlighar.balance.model import VERDICT_NAMES, GapAtTime, Loss, Misplaced, MonthLoss, Suspect
+from bijlighar.balance.model import VERDICT_NAMES, GapAtTime, Level, Loss, Misplaced, MonthLoss, Suspect
 from bijlighar.base.period import local_date
 from bijlighar.offices import queries as offices
 from bijlighar.offices.model import ROLES_OF_VIEW, Person, View
 from bijlighar.registry import queries as registry
 from bijlighar.registry.model import Transformer
-from bijlighar.web.console import charts, loss_chart, schematic
+from bijlighar.web.console import loss_chart, loss_tables
 from bijlighar.web.console.losses import DAY_LENGTH, range_of
 from bijlighar.web.export import csv_response, plain_kwh
-from bijlighar.web.language import Writer
 from bijlighar.web.pages import page, writer_of
 from bijlighar.web.shared import line_of, signed_in
 
 CODE_LENGTH = 64
-MINUTES_PER_HOUR = 60
 
 Code = Annotated[str, Parameter(max_length=CODE_LENGTH)]
 FromDay = Annotated[str, QueryParameter(name="from", max_length=DAY_LENGTH)]
@@ -55,7 +52,7 @@ def show_loss(
         loss = _examined(connection, code=code, days=days)
         months = _months(connection, code=code, days=days, now=now)
         is_short = days is not None and (days[1] - days[0]).days < balance.EXAMINED_DAYS_MAX
-        times = () if days is None or not is_short else _times(connection, code=code, days=days)
+        times = loss_tables.shown_times(connection, level=Level.TRANSFORMER, code=code, days=days)
         named = _named(connection, loss=loss, person=person)
         cases = balance.cases_of_meters(
             connection, person=person.sign_in, meters={each.meter for each in named.suspects}
@@ -74,13 +71,8 @@ def show_loss(
         if loss is None or interval is None or loss.non_technical_loss_wh is None
         else loss_chart.interval(low=interval[0], value=loss.non_technical_loss_wh, high=interval[1]),
         range_size=(loss_chart.RANGE_WIDTH, loss_chart.RANGE_HEIGHT),
-        months=months,
-        bars=charts.bars(_bars(writer, months), full=schematic.LOSS_PCT_FULL),
-        times=times,
-        time_of=_time_of,
-        gaps=loss_chart.gaps(times),
-        gap_size=(loss_chart.WIDTH, loss_chart.HEIGHT),
-        left=loss_chart.LEFT,
+        **loss_tables.months_facts(writer, months),
+        **loss_tables.times_facts(times, loss=loss),
         is_short=is_short,
         days_max=balance.EXAMINED_DAYS_MAX,
         neighbours_max=balance.NEIGHBOURS_MAX,
@@ -95,33 +87,12 @@ def export_months(
     request: Request[Any, Any, Any], code: Code, first: FromDay = "", last: ToDay = ""
 ) -> Response[bytes]:
     """Give the months as a table for spreadsheets."""
-    line, person, text = line_of(request), signed_in(request).person, writer_of(request).text
+    line, person, writer = line_of(request), signed_in(request).person, writer_of(request)
     with line.database.read() as connection:
         _plate(connection, code=code, person=person)
         days = range_of(connection, first=first, last=last, now=line.now())
         months = _months(connection, code=code, days=days, now=line.now())
-    return csv_response(
-        "loss-by-month",
-        header=[
-            text("Transformer"), text("Month"), text("Days closed"), text("Days without input"), text("Input kWh"),
-            text("Consumers kWh"), text("Loss kWh"), text("Loss %"), text("Read %"), text("Certain"),
-        ],
-        rows=[
-            (
-                code,
-                str(each.month),
-                each.days,
-                each.loss.days_without_input,
-                plain_kwh(each.loss.input_wh),
-                plain_kwh(each.loss.consumers_wh),
-                plain_kwh(each.loss.loss_wh),
-                each.loss.loss_pct,
-                each.loss.coverage_pct,
-                text("yes") if each.loss.is_certain else text("no"),
-            )
-            for each in months
-        ],
-    )  # fmt: skip
+    return loss_tables.months_csv(writer, name=writer.text("Transformer"), code=code, months=months)
 
 
 @get("/losses/{code:str}/times.csv", sync_to_thread=True, opt={"view": View.LOSSES})
@@ -129,31 +100,12 @@ def export_times(
     request: Request[Any, Any, Any], code: Code, first: FromDay = "", last: ToDay = ""
 ) -> Response[bytes]:
     """Give the half-hours of the day as a table for spreadsheets."""
-    line, person, text = line_of(request), signed_in(request).person, writer_of(request).text
+    line, person, writer = line_of(request), signed_in(request).person, writer_of(request)
     with line.database.read() as connection:
         _plate(connection, code=code, person=person)
         days = range_of(connection, first=first, last=last, now=line.now())
         times = () if days is None else _times(connection, code=code, days=days)
-    return csv_response(
-        "loss-by-time",
-        header=[
-            text("Transformer"), text("Half-hour from"), text("Days"), text("Mean input kWh"),
-            text("Mean consumers kWh"), text("Mean gap kWh"), text("Read %"), text("Certain"),
-        ],
-        rows=[
-            (
-                code,
-                _time_of(each),
-                each.days,
-                plain_kwh(each.input_wh),
-                plain_kwh(each.consumers_wh),
-                plain_kwh(each.gap_wh),
-                each.coverage_pct,
-                text("yes") if each.is_certain else text("no"),
-            )
-            for each in times
-        ],
-    )  # fmt: skip
+    return loss_tables.times_csv(writer, name=writer.text("Transformer"), code=code, times=times)
 
 
 @get("/losses/{code:str}/suspects.csv", sync_to_thread=True, opt={"view": View.LOSSES})
@@ -204,7 +156,7 @@ def _plate(connection: Connection, *, code: str, person: Person) -> Transformer:
 def _examined(connection: Connection, *, code: str, days: tuple[date, date] | None) -> Loss | None:
     if days is None:
         return None
-    return balance.examined_loss(connection, transformer=code, first=days[0], last=days[1])
+    return balance.examined_loss(connection, level=Level.TRANSFORMER, code=code, first=days[0], last=days[1])
 
 
 def _months(
@@ -212,11 +164,11 @@ def _months(
 ) -> tuple[MonthLoss, ...]:
     """Return the months up to the last day that is looked at, or up to today."""
     last = local_date(now) if days is None else days[1]
-    return balance.losses_by_month(connection, transformer=code, last=last)
+    return balance.losses_by_month(connection, level=Level.TRANSFORMER, code=code, last=last)
 
 
 def _times(connection: Connection, *, code: str, days: tuple[date, date]) -> tuple[GapAtTime, ...]:
-    return balance.gap_by_time(connection, transformer=code, first=days[0], last=days[1])
+    return balance.gap_by_time(connection, level=Level.TRANSFORMER, code=code, first=days[0], last=days[1])
 
 
 def _named(connection: Connection, *, loss: Loss | None, person: Person) -> Named:
@@ -235,30 +187,6 @@ def _named(connection: Connection, *, loss: Loss | None, person: Person) -> Name
         misplaced=tuple(each for each in loss.misplaced if each.meter in ours),
         hidden=len(meters - ours),
     )
-
-
-def _bars(writer: Writer, months: Sequence[MonthLoss]) -> list[charts.Reading]:
-    return [
-        charts.Reading(
-            size=each.loss.loss_pct,
-            value=writer.number(each.loss.loss_pct, 1),
-            name=writer.month(each.month.first, short=True),
-            label=f"{writer.month(each.month.first)}: "
-            + (
-                writer.text("loss not known")
-                if each.loss.loss_pct is None
-                else writer.text("loss {pct} %", pct=writer.number(each.loss.loss_pct, 1))
-            )
-            + ("" if each.loss.is_certain else f", {writer.text('too little read')}"),
-            kind="" if each.loss.is_certain else "doubtful",
-        )
-        for each in months
-    ]
-
-
-def _time_of(each: GapAtTime) -> str:
-    hour, minute = divmod(each.minute, MINUTES_PER_HOUR)
-    return f"{hour:02d}:{minute:02d}"
 
 
 ROUTES = (show_loss, export_months, export_times, export_suspects)
