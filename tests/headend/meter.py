@@ -39,6 +39,8 @@ from bijlighar.headend.model import MeterKeys
 from tests.headend.orders import NOW, meter_keys
 
 PERIOD_S = 1800
+#: Clock, firmware and the numbers of seven event logs; a longer list asks for profiles too.
+SHORT_LIST = 9
 
 
 @dataclass
@@ -70,6 +72,8 @@ class Meter:
     garbage: bool = False
     stuck: bool = False
     no_lists: bool = False
+    drops_long_lists: bool = False
+    lists: list[int] = field(default_factory=list)
     no_relay: bool = False
     common_counter: bool = False
     no_control_mode: bool = False
@@ -394,7 +398,15 @@ class MeterConnection(asyncio.Protocol):
             case _:
                 assert isinstance(event, HlsProven | LinkClosed)
                 return b""
-        return association.send(answer)
+        return self.cut_short(event, association.send(answer))
+
+    def cut_short(self, event: Event, out: bytes) -> bytes | None:
+        is_long = isinstance(event, GetListRequest) and len(event.attributes) > SHORT_LIST
+        if not is_long or not self.meter.drops_long_lists:
+            return out
+        self.transport.write(out[: len(out) // 2])
+        self.transport.close()
+        return None
 
     def read(self, event: GetRequest | GetListRequest) -> Event:
         client = self.association.client
@@ -402,6 +414,7 @@ class MeterConnection(asyncio.Protocol):
             return self.meter.get(client, event)
         if self.meter.no_lists:
             return ServiceFailure(kind="exception", state=2, service=2)
+        self.meter.lists.append(len(event.attributes))
         asked = (
             GetRequest(attribute=attribute, selection=selection) for attribute, selection in event.attributes
         )

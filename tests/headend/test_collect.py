@@ -23,7 +23,7 @@ from bijlighar.readings.model import RegisterKind
 from bijlighar.registry import operations as registry
 from bijlighar.storage.engine import Database
 from tests.headend.conftest import FAST
-from tests.headend.meter import Meter, until
+from tests.headend.meter import SHORT_LIST, Meter, until
 from tests.headend.orders import meter_keys
 from tests.headend.town import hang
 
@@ -374,6 +374,46 @@ class TestCollectDue:
             return await collect(database, head_end)
 
         assert run(scenario()).meter_days == 2
+
+    def test_asks_singly_a_meter_that_broke_off_in_a_list(self, database: Database, head_end: HeadEnd, run):
+        """Three of one model that gives lists: one drops in the middle of every long answer, one is not there."""
+
+        async def scenario() -> tuple[list[Meter], list[CollectReport], list[list[list[int]]]]:
+            meters = [
+                await with_meter(database, Meter(keys=keys_of(number), tells_firmware=True))
+                for number in (1, 2, 3)
+            ]
+            _, dropping, away = meters
+            reports, lists = [await collect(database, head_end)], []
+            dropping.drops_long_lists = away.silent = True
+            tomorrow = NOW + timedelta(days=1)
+            later, last = tomorrow + timedelta(hours=5), tomorrow + timedelta(days=1)
+            await away.stop()
+            for now in (tomorrow, later, last):
+                for meter in meters:
+                    meter.lists.clear()
+                    meter.now = now
+                    meter.fill(NOW, now)
+                if now == later:
+                    away.silent = False
+                    await away.start(away.port)
+                if now == last:
+                    dropping.drops_long_lists = False
+                reports.append(await collect(database, head_end, now))
+                lists.append([list(meter.lists) for meter in meters])
+            return meters, reports, lists
+
+        meters, reports, (tomorrow, later, last) = run(scenario())
+
+        assert [(report.sessions, report.failed) for report in reports] == [(3, 0), (3, 2), (2, 0), (3, 0)]
+        healthy, dropping, away = zip(tomorrow, later, last, strict=True)
+        assert healthy == ([SHORT_LIST + 2], [], [SHORT_LIST + 2])
+        assert dropping == ([SHORT_LIST + 2], [SHORT_LIST], [SHORT_LIST + 2])
+        assert away == ([], [SHORT_LIST + 2], [SHORT_LIST + 2])
+        for meter in meters:
+            assert stored(database, meter.keys.serial) == held(
+                meter, local_midnight(FIRST), local_midnight(date(2025, 7, 3))
+            )
 
     def test_speaks_hdlc(self, database: Database, head_end: HeadEnd, run):
         async def scenario() -> CollectReport:

@@ -98,6 +98,12 @@ def outcome(database: Database, serial: str) -> str:
         return queries.sessions(connection, meter=serial, limit=1)[0].outcome
 
 
+def sent(database: Database, serial: str) -> int:
+    """How many octets went to a meter in its last session."""
+    with database.read() as connection:
+        return queries.sessions(connection, meter=serial, limit=1)[0].octets_out
+
+
 def found(database: Database, serial: str) -> tuple[Finding, ...]:
     with database.read() as connection:
         return tuple(
@@ -169,6 +175,27 @@ class TestCollectDue:
         with database.read() as connection:
             drifts = queries.clock_drifts(connection, beyond_s=300)
         assert broken["clock_step"] in drifts
+
+    @pytest.mark.parametrize("fault", ["drop", "mute"])
+    def test_asks_singly_whoever_broke_off_and_then_in_one_list_again(
+        self, database: Database, head_end: HeadEnd, town: TownProcess, fault: str
+    ):
+        broken, healthy = (device.serial for device in with_relays(town)[:2])
+        collect(database, head_end, town, 1)
+        town.control.fault(serial=broken, name=fault, on=True)
+        collect(database, head_end, town, 2)
+        failed = outcome(database, broken)
+        town.control.fault(serial=broken, name=fault, on=False)
+
+        again = collect(database, head_end, town, 2 + 5 / 24)
+        singly, together = sent(database, broken), sent(database, healthy)
+        collect(database, head_end, town, 3)
+
+        assert failed in FAILING[fault]
+        assert again.failed == 0
+        assert singly > together  # a request for each profile
+        assert sent(database, broken) == sent(database, healthy) == together
+        assert untrue(database, town, days=3)[broken] == 0
 
     def test_believes_a_welded_relay_what_it_tells_and_no_stuck_one(
         self, database: Database, head_end: HeadEnd, town: TownProcess

@@ -67,6 +67,11 @@ class Task:
     owed: Owed
     known: Schedule | None
 
+    @property
+    def doubts_lists(self) -> bool:
+        """Return whether the last session broke off, so that a day in one list may be too much for the meter."""
+        return self.known is not None and self.known.is_broken_off
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Collected:
@@ -187,7 +192,7 @@ class Collector:
         :raises UnexpectedLayout: if its firmware is another than the layout's: columns of equal types may have moved.
         """
         profiles = await self._profiles(session, task.owed, layout)
-        clock, firmware, numbers, buffers = await self._ask_days(session, layout, profiles)
+        clock, firmware, numbers, buffers = await self._ask_days(session, task, layout, profiles)
         if not is_fresh and firmware is not None and not layout.is_of_firmware(firmware):
             raise UnexpectedLayout(f"the meter has another firmware than model {layout.model}")
         drift_s = clock_drift_s(clock, now=self._now)
@@ -245,14 +250,16 @@ class Collector:
         return ByEntry(first=max(1, _whole(told) - wanted + 1), last=0)
 
     async def _ask_days(
-        self, session: MeterSession, layout: Layout, profiles: Mapping[str, Asked]
+        self, session: MeterSession, task: Task, layout: Layout, profiles: Mapping[str, Asked]
     ) -> tuple[bytes | None, bytes | None, tuple[int, ...], list[bytes]]:
         """
         Return the meter's clock, firmware and numbers of event logs, and the buffers of the profiles.
 
-        A model that gives lists gives all of it in one round trip; of another there are no buffers yet.
+        A model that gives lists gives all of it in one round trip; of another there are no buffers yet, nor of one
+        whose last session broke off.
         """
-        together = not layout.quirk_mark and self.layouts.get(layout.model, layout).gives_lists
+        gives_lists = not layout.quirk_mark and self.layouts.get(layout.model, layout).gives_lists
+        together = gives_lists and not task.doubts_lists
         asked = (*ASKED_FIRST, *profiles.values()) if together else ASKED_FIRST
         try:
             answers = await session.get_list(asked)
@@ -274,7 +281,7 @@ class Collector:
 
         :return: whether the session may go on.
         """
-        if layout.model in self._tried:
+        if layout.model in self._tried or task.doubts_lists:
             return True
         self._tried.add(layout.model)
         if layout.quirk_mark or self.layouts.get(layout.model, layout).gives_lists is not None:

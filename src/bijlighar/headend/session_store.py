@@ -22,12 +22,17 @@ from sqlalchemy import (
 )
 
 from bijlighar.base.period import ONE_DAY, Period, date_of, local_midnight
+from bijlighar.dlms.errors import DlmsError, LocalProtocolError
+from bijlighar.headend.errors import ConnectionLost, GarbledAnswer, MeterSilent
 from bijlighar.headend.model import SESSION_OK, SessionPurpose, SessionRow
 from bijlighar.storage.schema import Document, Moment, Whole, metadata
 from bijlighar.storage.sql import insert_for
 
 NOTE_LENGTH = 300
 ROWS_PER_STATEMENT = 500
+#: Codes of sessions that broke off when the meter had been reached; so do all of the protocol, save our own mistakes.
+BROKEN_OFF = frozenset({MeterSilent.code, ConnectionLost.code, GarbledAnswer.code})
+OF_PROTOCOL = f"{DlmsError.code.partition('.')[0]}."
 
 _session = Table(
     "headend_session",
@@ -93,6 +98,13 @@ class Schedule:
     event_numbers: tuple[int, ...] = ()
     events_to: datetime | None = None
     drift_s: int | None = None
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Return whether the last session failed after the meter was reached: it fell silent, hung up or garbled."""
+        code = self.last_code
+        is_of_meter = code.startswith(OF_PROTOCOL) and code != LocalProtocolError.code
+        return self.failures > 0 and (code in BROKEN_OFF or is_of_meter)
 
 
 #: `dataclasses.asdict` copies every value deeply, which took a tenth of a session's time.
