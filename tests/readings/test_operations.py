@@ -238,6 +238,7 @@ class TestFetching:
             )
         append(database, delivery([7] * 4, meter="M3", minutes=15))
         monkeypatch.setattr(store, "DENSE", dense)
+        monkeypatch.setattr(store, "LOOKED_UP_MAX", 0)
         keys = [("M4", DAY + 1), ("M0", DAY), ("M9", DAY), ("M3", DAY), ("M8", DAY + 2), ("M4", DAY - 1)]
 
         with database.read() as connection:
@@ -290,6 +291,7 @@ class TestMidnightRegisters:
         if way == "each":
             append(database, delivery([1], meter="M8"))  # somebody is known, so that two are not most
         monkeypatch.setattr(register_store, "MOMENTS_APART", 0 if way == "spans" else 8)
+        monkeypatch.setattr(register_store, "METERS_APART", 0)
 
         with database.read() as connection:
             found = queries.midnight_registers(connection, meters=["M2", "M1"], first=DAY - 1, last=DAY + 1)

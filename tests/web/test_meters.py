@@ -29,7 +29,7 @@ from tests.web.offices_town import FIRST, HEADER, NOW, english_of, opened_line, 
 SPIKE_WH = 90_000
 SPIKE_SLOT, GAP = 20, slice(30, 34)
 PAGE_BYTES_MAX = 200_000
-STATEMENTS_MAX = 25
+STATEMENTS_MAX = 30
 #: The day on which M2 had a spike and a gap, and the day before which everything was read.
 ODD = FIRST + timedelta(days=9)
 LAST = FIRST + timedelta(days=13)

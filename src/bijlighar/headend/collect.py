@@ -219,17 +219,28 @@ def rare_collections() -> Iterator[None]:
     It went through sessions every 700 new objects and through everything now and then: 60 us a session of 2,000
     meters. What is in no circle is freed at once as ever, and afterwards all is looked at as before.
     """
-    if gc.get_freeze_count():  # another run of this process does it already
-        yield
-        return
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(NEW_OBJECTS, *before[1:])
+    if not _collector.runs:
+        _collector.threshold = gc.get_threshold()
+        gc.freeze()
+        gc.set_threshold(NEW_OBJECTS, *_collector.threshold[1:])
+    _collector.runs += 1
     try:
         yield
     finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+        _collector.runs -= 1
+        if not _collector.runs:
+            gc.set_threshold(*_collector.threshold)
+            gc.unfreeze()
+
+
+class _Collector:
+    """How many runs of this process keep the garbage collector back, and how it was before the first of them."""
+
+    runs = 0
+    threshold = gc.get_threshold()
+
+
+_collector = _Collector()
 
 
 def _failed(task: Task, problem: BijligharError) -> Collected:

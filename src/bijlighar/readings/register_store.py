@@ -20,6 +20,8 @@ from bijlighar.storage.sql import among
 METERS_PER_SELECT = 5_000
 #: Up to so many moments are asked one after the other, each by its index; more lie together by meter.
 MOMENTS_APART = 8
+#: Fewer meters than these are looked up by meter, all moments in one statement.
+METERS_APART = 100
 _VALUES = ("wh_import", "vah_import", "wh_export", "md_w")
 _COLUMNS = ("meter", "kind", "at", "version", "origin", "recorded_at", *_VALUES)
 
@@ -147,7 +149,7 @@ def select_midnights(
     What is not known is `ABSENT`; a meter may have several rows, for it may be read on several occasions at once.
     Where the meters are `is_most` of all, a moment is read as it lies; else each meter is looked up.
     """
-    if len(moments) > MOMENTS_APART:
+    if len(moments) > MOMENTS_APART or len(meters) < METERS_APART:
         yield from _select_spans(connection, meters, moments)
     elif is_most:
         yield from _select_whole(connection, meters, moments)

@@ -57,6 +57,8 @@ from bijlighar.storage.sql import among
 
 #: Where at least one of so many meter-days between the first and the last is wanted, all between are read.
 DENSE = 4
+#: Of fewer meter-days a day each is looked up: one statement for all is better than one a day.
+LOOKED_UP_MAX = 16
 KEYS_PER_SELECT = 5_000
 #: A writer that waited its turn may name an earlier moment; no version is told before the one it follows.
 RISING = ("recorded_at",)
@@ -437,7 +439,7 @@ def _fetch(connection: Connection, columns: Sequence[str], wanted: Integers, *, 
     if not len(wanted):
         return []
     first, last = _runs(wanted)
-    if int((last - first + 1).sum()) > DENSE * len(wanted):
+    if len(wanted) < LOOKED_UP_MAX * len(first) or int((last - first + 1).sum()) > DENSE * len(wanted):
         keys = [(key,) for key in wanted.tolist()]
         return bulk.fetch_rows(connection, table=day_table, columns=columns, keys=keys, lock=lock)
     found: list[Row] = []
