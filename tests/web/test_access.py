@@ -18,6 +18,7 @@ from bijlighar.web.app import create_app
 from tests.web.house import (
     ABOVE,
     COMPANY,
+    FEEDER,
     OTHER,
     OWN,
     OWN_ACCOUNTS,
@@ -107,6 +108,7 @@ def address(path: str, house: House) -> str:
         "code": TRANSFORMER,
         "serial": f"M-{OWN_ACCOUNTS[1]}",
         "transformer": TRANSFORMER,
+        "feeder": FEEDER,
     }
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
