@@ -94,7 +94,7 @@ def store_validated(connection: Connection, *, block: DayBlock, now: datetime) -
     rest = np.flatnonzero(free if marked < len(agreed) else free & ~plain)
     if not len(rest):
         return marked
-    states = store.load_states(connection, keys=[keys[row] for row in rest.tolist()], minutes=block.minutes)
+    states = store.load_states(connection, meter_days=numbers[rest])
     others = rest[(states.versions == block.versions[rest]) & ~(states.settled & plain[rest])]
     return marked + _lay_over(connection, rows_of(block, others), now=now)
 

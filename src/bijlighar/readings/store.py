@@ -153,13 +153,12 @@ def load_days(
     return spread(unpacked(found, minutes, channels=channels), rows, keys, minutes)
 
 
-def load_states(connection: Connection, *, keys: Sequence[tuple[int, str]], minutes: int) -> States:
-    """Return what stands of (day, meter) keys beside their values, in the order of the keys; locked."""
-    wanted = keys_of(connection, keys=keys, minutes=minutes)
+def load_states(connection: Connection, *, meter_days: Integers) -> States:
+    """Return what stands of meter-days beside their values, in their order; locked."""
     columns = ("meter_day", "version", "validated_at", "laid", "quality")
-    found = _fetch(connection, columns, wanted, lock=True)
-    rows = _places(wanted, found)
-    versions, settled = np.zeros(len(keys), dtype=np.int32), np.zeros(len(keys), dtype=np.bool_)
+    found = _fetch(connection, columns, meter_days, lock=True)
+    rows = _places(meter_days, found)
+    versions, settled = np.zeros(len(meter_days), dtype=np.int32), np.zeros(len(meter_days), dtype=np.bool_)
     versions[rows] = [row[1] for row in found]
     settled[rows] = [row[2] is not None and row[3] is None and row[4] is None for row in found]
     return States(versions=versions, settled=settled)

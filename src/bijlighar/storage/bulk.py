@@ -59,9 +59,7 @@ def update_columns(
     if _is_postgresql(connection):
         rows = list(zip(columns[key], *(columns[name] for name in columns if name != key), strict=True))
         names = [name for name in columns if name != key]
-        update_rows(
-            connection, table=table, key=(key,), columns=names, rows=rows, rising=rising, is_ready=True
-        )
+        _update(connection, table, (key,), names, rows, rising)
         return
     ordered = {name: columns[name] for name in (*(name for name in columns if name != key), key)}
     marks = {**_marks(ordered), key: "?"}
@@ -163,15 +161,24 @@ def update_rows(
     columns: Sequence[str],
     rows: Sequence[Row],
     rising: Sequence[str] = (),
-    is_ready: bool = False,
 ) -> None:
     """
     Set `columns` of the rows of `key`; each row holds the key first, then the values.
 
-    A column that is `rising` keeps what it holds where that is greater. Rows that are `is_ready` hold their moments
-    by `as_driver` already.
+    A column that is `rising` keeps what it holds where that is greater.
     """
-    ready = rows if is_ready else _ready(connection, table, (*key, *columns), rows)
+    _update(connection, table, key, columns, _ready(connection, table, (*key, *columns), rows), rising)
+
+
+def _update(
+    connection: Connection,
+    table: Table,
+    key: Sequence[str],
+    columns: Sequence[str],
+    ready: Sequence[Row],
+    rising: Sequence[str],
+) -> None:
+    """Set columns of rows that are as the driver takes them."""
     if not ready:
         return
     if _is_postgresql(connection):
